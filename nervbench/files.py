@@ -1,0 +1,48 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from nervbench.errors import OutputError
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write beside ``path``, sync, then rename over it: a kill at any moment leaves the old file or the new one.
+
+    Raises OutputError where the folder cannot be made or written, or the disk is full.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        temporary = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror or error}"
+        raise OutputError(msg) from error
+    finally:
+        if temporary:  # after a rename it is gone; after an error or Ctrl-C it must not stay
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def writable_folder(path: Path) -> Path:
+    """Make ``path`` if need be and prove that a file can be created in it; raises OutputError where it cannot."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        msg = f"cannot write to the folder {path}: {error.strerror or error}; choose another with --out"
+        raise OutputError(msg) from error
+    return path

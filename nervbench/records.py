@@ -1,0 +1,216 @@
+"""What passes between the stages: frozen data of plain types, nothing live.
+
+``Result`` is the centre: one line of ``results.jsonl``. Unknown is None, never 0. Raw samples are kept; statistics
+are computed when read. Quantities are in base SI units and say so in their name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+SCHEMA = 1
+"""The version of a line of results. A reader refuses a newer one and still loads an older one."""
+
+SINGLE_STREAM = "single_stream"
+OFFLINE = "offline"
+SCENARIOS = (SINGLE_STREAM, OFFLINE)
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+
+
+class Status(StrEnum):
+    """How a case ended. Every ending is a row."""
+
+    OK = "OK"
+    UNSUPPORTED = "UNSUPPORTED"
+    EXPORT_FAILED = "EXPORT_FAILED"
+    LOAD_FAILED = "LOAD_FAILED"
+    WRONG_OUTPUT = "WRONG_OUTPUT"
+    FELL_BACK = "FELL_BACK"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    CRASHED = "CRASHED"
+    TIMED_OUT = "TIMED_OUT"
+
+
+FAILED = frozenset(Status) - {Status.OK, Status.UNSUPPORTED}
+"""The endings that make ``nervbench run`` exit with 4. UNSUPPORTED is an answer, not a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One point of the matrix.
+
+    ``weights`` is ``bundled`` (the trained checkpoint that is shipped), ``seeded:N`` or the path of a checkpoint.
+    """
+
+    name: str
+    model: str
+    precision: str
+    runtime: str
+    batch: int
+    scenario: str
+    weights: str
+
+
+def case_of(model: str, precision: str, runtime: str, batch: int, scenario: str, weights: str) -> Case:
+    """A case with the name people paste: ``nerv-s/fp16/trt/b1``, and ``…/offline`` for the other scenario."""
+    name = f"{model}/{precision}/{runtime}/b{batch}" + ("" if scenario == SINGLE_STREAM else f"/{scenario}")
+    return Case(name, model, precision, runtime, batch, scenario, weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """Measured limits of a device.
+
+    ``flop_per_s`` by precision is the best matrix product seen; ``copy_bytes_per_s`` counts bytes read plus written.
+    """
+
+    flop_per_s: dict[str, float]
+    copy_bytes_per_s: float | None
+    probe_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCard:
+    """One piece of hardware. ``features`` are the instruction sets that decide what runs (AVX-512, VNNI, bf16 …)."""
+
+    kind: str
+    name: str
+    cores: int | None
+    threads: int | None
+    memory_bytes: int | None
+    cache_bytes: dict[str, int] = field(default_factory=dict)
+    clock_hz: float | None = None
+    features: tuple[str, ...] = ()
+    ceilings: Ceilings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The stack a case ran on: versions by package name, and settings that change numbers."""
+
+    python: str
+    system: str
+    versions: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An exported model file and how it came to be. ``sha256`` is of the file; ``key`` is where the cache keeps it."""
+
+    format: str
+    precision: str
+    key: str
+    sha256: str
+    size_bytes: int
+    spec: str
+    versions: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """One layer's arithmetic and memory traffic for one frame. FLOP counts 2 per multiply-add."""
+
+    name: str
+    flop: int
+    weight_bytes: int
+    read_bytes: int
+    write_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one frame takes, counted from the model at the precision of the case.
+
+    ``bytes_per_frame`` counts every layer's input, output and weights once: what moves when nothing is fused.
+    """
+
+    params: int
+    flop_per_frame: int
+    bytes_per_frame: int
+    width: int
+    height: int
+    layers: tuple[LayerCost, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What was seen while the samples were taken.
+
+    ``warm_up_s`` are the calls before the first sample; ``stopped_by`` is ``noise``, ``samples`` or ``budget``;
+    ``calls_per_sample`` says over how many back-to-back decodes a sample is averaged (offline scenario);
+    ``frames_on`` says where the decoded frames are when the clock stops.
+    """
+
+    warm_up_s: tuple[float, ...] = ()
+    stopped_by: str | None = None
+    calls_per_sample: int = 1
+    frames_on: str = "device"
+    load_s: float | None = None
+    wall_s: float | None = None
+    process_cpu_s: float | None = None
+    others_cpu_share: float | None = None
+    peak_memory_bytes: int | None = None
+    involuntary_switches: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Against the source video, on uint8 frames. PSNR in dB, mean over frames of the per-frame value."""
+
+    frames: int
+    psnr_db: float
+    psnr_worst_db: float
+    psnr_worst_frame: int
+    ms_ssim: float | None
+    ms_ssim_worst: float | None
+    bits_per_pixel: float
+    clip: str
+    clip_sha256: str
+    resample: str
+    reference_psnr_db: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """Against fp32 eager of the same weights, on uint8 frames, before the timing and on frames of the timed run.
+
+    ``worst_psnr_db`` is None where all frames are identical. ``bound_db`` is what the precision must reach;
+    ``bound_from`` says how it follows from the allowed loss of quality.
+    """
+
+    before_frames: tuple[int, ...]
+    during_frames: tuple[int, ...]
+    worst_psnr_db: float | None
+    largest_difference: int
+    bound_db: float
+    bound_from: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A reason to distrust a result, made where it was seen. ``code`` is worded in one place (the report)."""
+
+    code: str
+    values: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One case, ended. ``samples_s`` are seconds a decode call, in order; empty unless the case was timed."""
+
+    case: Case
+    status: Status
+    reason: str | None = None
+    device: DeviceCard | None = None
+    environment: Environment | None = None
+    artifact: Artifact | None = None
+    cost: Cost | None = None
+    samples_s: tuple[float, ...] = ()
+    telemetry: Telemetry | None = None
+    quality: Quality | None = None
+    fidelity: Fidelity | None = None
+    doubts: tuple[Doubt, ...] = ()
+    schema: int = SCHEMA
