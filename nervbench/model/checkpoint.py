@@ -1,0 +1,186 @@
+"""Weights on disk: our safetensors files (spec in the metadata) and the authors' ``.pth`` files.
+
+Nothing in a file is ever executed. A ``.pth`` file does not hold its architecture; it is inferred from the shapes, and
+what shapes cannot say (activation, embedding base, output) is taken from the published recipe and said in ``assumed``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from nervbench.errors import CheckpointError
+from nervbench.files import write_atomically
+from nervbench.model import authors
+from nervbench.model.nerv import Nerv
+from nervbench.model.plain import first_line, names
+from nervbench.model.spec import NervSpec, from_json
+
+FORMAT = "nervbench-checkpoint-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Weights with the spec they belong to.
+
+    ``frames`` is the T of t / T (None where the file does not say); ``notes`` is free text about its making;
+    ``assumed`` says what was not in the file.
+    """
+
+    spec: NervSpec
+    tensors: dict[str, Tensor]
+    frames: int | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+    assumed: str | None = None
+
+    def model(self) -> Nerv:
+        """The network with these weights in float32, in evaluation mode."""
+        with torch.device("meta"):
+            model = Nerv(self.spec)
+        tensors = {name: tensor.to(torch.float32) for name, tensor in self.tensors.items()}
+        model.load_state_dict(tensors, assign=True)
+        embedding = type(model.embedding)(self.spec.embed_base, self.spec.embed_levels)
+        model.embedding = embedding  # not persistent, so still on the meta device
+        return model.eval()
+
+    def sha256(self) -> str:
+        """A hash of spec and weights, independent of the file format."""
+        digest = hashlib.sha256(self.spec.to_json().encode())
+        for name, tensor in sorted(self.tensors.items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            # Flat first: a 1×1 convolution in channels_last counts as contiguous with a last stride other than 1.
+            digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a safetensors file atomically, with spec, frame count and notes in its metadata."""
+    write_atomically(path, to_bytes(checkpoint))
+
+
+def to_bytes(checkpoint: Checkpoint) -> bytes:
+    """The content of the file that :func:`save` writes."""
+    metadata = {
+        "format": FORMAT,
+        "spec": checkpoint.spec.to_json(),
+        "notes": json.dumps(checkpoint.notes, sort_keys=True),
+    }
+    if checkpoint.frames is not None:
+        metadata["frames"] = str(checkpoint.frames)
+    tensors = {name: tensor.detach().contiguous() for name, tensor in checkpoint.tensors.items()}
+    return safetensors.torch.save(tensors, metadata)
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read a checkpoint, ours or the authors'.
+
+    Raises CheckpointError for a file that is missing, truncated, not plain weights, of another model, or not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        msg = f"checkpoint {path}: " + ("a folder, expected a file" if path.is_dir() else "no such file")
+        raise CheckpointError(msg)
+    if path.suffix == ".safetensors":
+        checkpoint = _load_safetensors(path)
+    else:
+        spec, tensors = authors.read(path)
+        checkpoint = Checkpoint(spec, tensors, assumed=authors.PUBLISHED)
+    _check(path, checkpoint)
+    return checkpoint
+
+
+def bundled(name: str) -> Checkpoint:
+    """The trained checkpoint that is shipped for a named model; raises CheckpointError where there is none."""
+    file = resources.files("nervbench.model") / "weights" / f"{name}.safetensors"
+    if not file.is_file():
+        msg = (
+            f'no trained checkpoint of {name} is shipped; train one (nervbench train {name}) or use weights "seeded:0"'
+        )
+        raise CheckpointError(msg)
+    with resources.as_file(file) as path:
+        return load(path)
+
+
+def seeded(spec: NervSpec, seed: int) -> Checkpoint:
+    """Weights drawn from a seed, scaled so that activations keep their variance and frames use the whole range.
+
+    With PyTorch's own initialisation the frames of a deep NeRV are almost uniform grey, and a wrong decode would look
+    right. Here each layer is normal with the variance that keeps a SiLU's output at unit power: 1 / (0.356 · fan-in).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.device("meta"):
+        shapes = {name: parameter.shape for name, parameter in Nerv(spec).named_parameters()}
+    tensors: dict[str, Tensor] = {}
+    for name, shape in shapes.items():
+        if name.endswith("bias"):
+            tensors[name] = torch.zeros(shape)
+            continue
+        head = name.startswith("head_layers")
+        power = 0.5 if head or name == "stem.0.weight" else 0.356
+        deviation = 1 / math.sqrt(power * math.prod(shape[1:]))
+        weights = torch.empty(shape).normal_(0, deviation, generator=generator)
+        tensors[name] = weights.mul_(0.5) if head else weights
+    return Checkpoint(spec, tensors, notes={"weights": f"random, seed {seed}"})
+
+
+def _load_safetensors(path: Path) -> Checkpoint:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                msg = f"checkpoint {path}: a safetensors file without a nervbench spec in its metadata; known: {FORMAT}"
+                raise CheckpointError(msg)
+            spec = from_json(metadata["spec"])
+            frames = _frames(metadata["frames"]) if "frames" in metadata else None
+            notes = {str(key): str(value) for key, value in json.loads(metadata.get("notes", "{}")).items()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (safetensors.SafetensorError, OSError) as error:
+        msg = f"checkpoint {path}: not a whole safetensors file ({first_line(error)}); it is truncated or damaged"
+        raise CheckpointError(msg) from None
+    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        msg = f"checkpoint {path}: its metadata cannot be read ({first_line(error)})"
+        raise CheckpointError(msg) from None
+    return Checkpoint(spec, tensors, frames, notes)
+
+
+def _frames(text: str) -> int:
+    frames = int(text)
+    if frames < 1:
+        msg = f"{frames} frames; at least 1"
+        raise ValueError(msg)
+    return frames
+
+
+def _check(path: Path, checkpoint: Checkpoint) -> None:
+    """Names, shapes and finite values, against the spec."""
+    with torch.device("meta"):
+        expected: dict[str, Any] = {name: tuple(t.shape) for name, t in Nerv(checkpoint.spec).state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in checkpoint.tensors.items()}
+    if found != expected:
+        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        name = wrong[0]
+        msg = (
+            f"checkpoint {path}: does not fit its spec: {names([name])} is {found.get(name, 'missing')}, "
+            f"expected {expected.get(name, 'nothing of that name')} ({len(wrong)} such)"
+        )
+        raise CheckpointError(msg)
+    for name, tensor in checkpoint.tensors.items():
+        if tensor.dtype not in authors.FLOATS:
+            msg = f"checkpoint {path}: {name} holds {tensor.dtype}, expected floating-point weights"
+            raise CheckpointError(msg)
+        if bad := int((~torch.isfinite(tensor)).sum()):
+            msg = (
+                f"checkpoint {path}: {name} has {bad} values that are NaN or infinite; "
+                f"it was saved from a run that had diverged"
+            )
+            raise CheckpointError(msg)

@@ -1,0 +1,57 @@
+"""Reading files that others wrote: plain data only, and messages that are safe to print.
+
+A PyTorch file is a pickle, and a pickle is a program. torch's restricted unpickler builds tensors and plain containers
+and refuses all else before anything runs.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import reprlib
+import struct
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nervbench.errors import CheckpointError
+
+
+def plain_data(path: Path, what: str = "checkpoint") -> Any:
+    """What ``torch.save`` wrote, if it is tensors and plain containers: nothing in the file is run.
+
+    Raises CheckpointError, whose message begins with ``what``, where the file holds more than that or is not whole.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about formats that end in an error all the same
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL ([\w.]+)", str(error))  # torch's own words advise to load it unsafely
+        found = f"it asks for {asked[1]}" if asked else "its pickle is not one of tensors and containers"
+        msg = f"{what} {path}: refused, it holds more than plain data or is damaged ({found}); nothing in it was run"
+        raise CheckpointError(msg) from None
+    except (
+        ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError,
+        RuntimeError, TypeError, ValueError, struct.error,
+    ) as error:  # fmt: skip
+        # All that damaged bytes can make the restricted unpickler raise; it declares none of it.
+        msg = f"{what} {path}: no whole PyTorch file ({first_line(error)}); it is truncated, damaged or of another kind"
+        raise CheckpointError(msg) from None
+
+
+def names(names: Iterable[object]) -> str:
+    """The first few names in a file, safe to print whatever they hold."""
+    listed = list(names)
+    shown = ", ".join(reprlib.repr(str(name)) for name in listed[:4])
+    return shown + (f" and {len(listed) - 4} more" if len(listed) > 4 else "") if listed else "nothing"
+
+
+def first_line(error: BaseException) -> str:
+    """The first sentence of a library's message, cut to what fits into one of ours."""
+    lines = str(error).strip().splitlines()
+    if not lines or isinstance(error, LookupError):  # the message of a KeyError is a bare key
+        return type(error).__name__
+    return lines[0].split(". ")[0][:160]
