@@ -1,0 +1,1 @@
+"""Training: a clip in, a checkpoint out, by the authors' recipe."""
