@@ -1,0 +1,184 @@
+"""Pages of a folder: generate, write, check and publish.
+
+Two layouts. A run's folder has ``results.jsonl`` and ``frames/`` and gets ``report.md`` and ``figures/``. The committed
+folder has ``results/<device>.jsonl`` and ``frames/<device>/`` and gets a page and ``figures/<device>/`` a device,
+and ``index.md``.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from nervbench import store
+from nervbench.errors import OutputError, ResultsError
+from nervbench.files import write_atomically
+from nervbench.records import Result
+from nervbench.report.compose import KINDS, Surroundings, cards, page, title
+from nervbench.report.figures import fps_against_ceiling
+from nervbench.report.markdown import escape, link, table
+from nervbench.report.rows import Group, groups_of, latest
+from nervbench.report.tables import speed
+
+RESULTS = "results.jsonl"
+RUN_COMMAND = "nervbench report DIR"
+COMMITTED_COMMAND = "nervbench report reports"
+_PICTURE = re.compile(rf"(?P<model>.+)-(?P<index>\d{{4,}})-(?P<kind>{'|'.join(KINDS)})\.png")
+_NOISE_WORDS = re.compile(r"\((?:r|tm|c)\)|®|™|\b(?:intel|amd|processor|cpu|core)\b|@", re.IGNORECASE)
+
+Pictures = dict[str, dict[int, dict[str, str]]]
+
+
+def write(folder: Path) -> Path:
+    """Write the pages and figures of a folder and return the page to open (``report.md`` or ``index.md``).
+
+    Figures that the data no longer generates are removed. Raises ResultsError where the folder has no results or
+    unreadable ones, OutputError where a page cannot be written.
+    """
+    generated = generate(folder)
+    for name, content in generated.items():
+        write_atomically(folder / name, content)
+    for name in _stale(folder, generated):
+        (folder / name).unlink(missing_ok=True)
+    return folder / ("report.md" if "report.md" in generated else "index.md")
+
+
+def check(folder: Path) -> list[str]:
+    """The names of pages and figures that differ from what their data generates, are missing, or come from no data."""
+    return differing(folder, generate(folder))
+
+
+def differing(folder: Path, generated: dict[str, bytes]) -> list[str]:
+    """As ``check``, for what was generated already."""
+    changed = [name for name, content in generated.items() if not _same(folder / name, content)]
+    return sorted([*changed, *_stale(folder, generated)])
+
+
+def generate(folder: Path) -> dict[str, bytes]:
+    """Every page and figure of a folder by its path within it; writes nothing.
+
+    Raises ResultsError where the folder has no results or unreadable ones.
+    """
+    if (folder / RESULTS).is_file():
+        return _device_files(folder, store.read(folder / RESULTS), "report", "", RUN_COMMAND)
+    paths = sorted((folder / "results").glob("*.jsonl"))
+    if not paths:
+        raise ResultsError(_nothing(folder))
+    generated: dict[str, bytes] = {}
+    found = {path.stem: store.read(path) for path in paths}
+    for stem, results in found.items():
+        generated |= _device_files(folder, results, stem, f"/{stem}", COMMITTED_COMMAND)
+    generated["index.md"] = _index(found).encode()
+    return generated
+
+
+def publish(run_folder: Path, reports_folder: Path, name: str | None = None) -> Path:
+    """Copy a run's results and pictures into the committed folder, write its pages again, and return the device's page.
+
+    ``name`` is of the device's files; without it, it follows from the device card (``xeon-2.5ghz-2-threads``). Earlier
+    results of that name are replaced. Raises ResultsError where the run has no readable results, OutputError where a
+    file cannot be written.
+    """
+    source = run_folder / RESULTS
+    if not source.is_file():
+        raise ResultsError(_nothing(run_folder))
+    stem = slug(name) if name else device_slug(store.read(source))
+    write_atomically(reports_folder / "results" / f"{stem}.jsonl", source.read_bytes())
+    frames = reports_folder / "frames" / stem
+    try:
+        shutil.rmtree(frames, ignore_errors=True)
+        for path in sorted((run_folder / "frames").glob("*.png")):
+            frames.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, frames / path.name)
+    except OSError as error:
+        msg = f"cannot write {frames}: {error.strerror or error}"
+        raise OutputError(msg) from error
+    write(reports_folder)
+    return reports_folder / f"{stem}.md"
+
+
+def slug(text: str) -> str:
+    """A text as a file name of small letters, digits, dots and hyphens; ``device`` where nothing of it is left.
+
+    >>> slug("NVIDIA H200"), slug("../..")
+    ('nvidia-h200', 'device')
+    """
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "device"
+
+
+def device_slug(results: list[Result]) -> str:
+    """The file name of a device: its name without the maker's ornament, and its threads."""
+    found = cards(results)
+    if not found:
+        return "device"
+    clock = re.sub(r"(?<=\.\d)0(?=GHz)", "", _NOISE_WORDS.sub(" ", found[0].name))
+    threads = f" {found[0].threads} threads" if found[0].threads else ""
+    return slug(clock + threads)
+
+
+def _device_files(folder: Path, results: list[Result], stem: str, below: str, command: str) -> dict[str, bytes]:
+    """The page and the figures of one results file; ``below`` is its folder within ``figures`` and ``frames``."""
+    names: dict[int, str] = {}
+    files: dict[str, bytes] = {}
+    groups = groups_of(latest(results))
+    for place, group in enumerate(groups):
+        drawn = fps_against_ceiling(group)
+        if drawn is not None:
+            names[place] = f"figures{below}/{_figure_name(group, place)}.svg"
+            files[names[place]] = drawn
+    around = Surroundings(command, names, _pictures(folder, f"frames{below}"))
+    return {f"{stem}.md": page(results, groups, around).encode(), **files}
+
+
+def _figure_name(group: Group, place: int) -> str:
+    """A file name that no other group of the page has."""
+    return f"{place + 1}-{slug(group.model)}"
+
+
+def _pictures(folder: Path, below: str) -> Pictures:
+    """The frame pictures of a folder by model, frame and kind, with their paths from the page."""
+    found: Pictures = {}
+    for path in sorted((folder / below).glob("*.png")):
+        name = _PICTURE.fullmatch(path.name)
+        if name:
+            frame = found.setdefault(name["model"], {}).setdefault(int(name["index"]), {})
+            frame[name["kind"]] = f"{below}/{path.name}"
+    return found
+
+
+def _index(found: dict[str, list[Result]]) -> str:
+    """The page that lists the devices with the fastest case of each model."""
+    lines = []
+    for stem, results in found.items():
+        current = latest(results)
+        timed = [group.timed[0] for group in groups_of(current) if group.timed]
+        fastest = "; ".join(f"{escape(row.result.case.name)} {speed(row.fps)} FPS" for row in timed) or "–"
+        lines.append([link(title(cards(current)), f"{stem}.md"), str(len(current)), fastest])
+    head = f"# Devices\n\nGenerated by `{COMMITTED_COMMAND}`.\n\nOne page for each device that was measured."
+    rows = table(("device", "cases", "fastest case of each model"), lines)
+    return f"{head}\n\n{rows}\n\n`{COMMITTED_COMMAND} --check` tells whether every page matches its data.\n"
+
+
+def _stale(folder: Path, generated: dict[str, bytes]) -> list[str]:
+    """Figures on disk that the data does not generate."""
+    found = (path.relative_to(folder).as_posix() for path in (folder / "figures").rglob("*.svg"))
+    return sorted(name for name in found if name not in generated)
+
+
+def _same(path: Path, content: bytes) -> bool:
+    """Whether a file has this content."""
+    return path.is_file() and path.read_bytes() == content
+
+
+def _nothing(folder: Path) -> str:
+    """What was found instead of results, and what to do."""
+    if not folder.is_dir():
+        found = "there is no such folder" if not folder.exists() else "it is not a folder"
+    else:
+        names = sorted(path.name for path in folder.iterdir())
+        found = f"found {', '.join(names[:5])}{' …' if len(names) > 5 else ''}" if names else "the folder is empty"
+    return (
+        f"no results in {folder}: {found}; expected results.jsonl (the folder of a run) or results/*.jsonl; "
+        "make one with: nervbench run"
+    )

@@ -1,0 +1,170 @@
+"""Results on disk: one JSON line a case, appended and synced as the case ends.
+
+A kill can tear only the last line. A torn tail is dropped when read and cut off before the next line is written; any
+other line that does not hold a Result is an error with its number, because a finished case must not vanish in silence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from nervbench.errors import OutputError, ResultsError
+from nervbench.records import SCHEMA, Result
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+KEYS = (
+    "schema",
+    "case",
+    "status",
+    "reason",
+    "device",
+    "environment",
+    "artifact",
+    "cost",
+    "samples_s",
+    "telemetry",
+    "quality",
+    "fidelity",
+    "doubts",
+)
+"""The keys of a line, in its order."""
+
+
+def to_line(result: Result) -> str:
+    """One result as one line of JSON, without the newline. Raises ResultsError where it holds a NaN or an infinity."""
+    fields = dataclasses.asdict(result)
+    try:
+        line = json.dumps({key: fields[key] for key in KEYS}, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        msg = f"the result of {result.case.name} cannot be stored: {error}"
+        raise ResultsError(msg) from error
+    return line.encode("utf-8", "replace").decode()
+
+
+def from_line(line: str) -> Result:
+    """The result of one line; keys that this version does not know are ignored.
+
+    Raises ResultsError where the line is not a result, holds a NaN or an infinity, or has a newer schema.
+    """
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        msg = f"not JSON ({error})"
+        raise ResultsError(msg) from error
+    _check_schema(fields)
+    try:
+        return _adapter().validate_json(f"[{line}]")[0]
+    except ValidationError as error:
+        msg = "; ".join(_fault(fault) for fault in error.errors(include_url=False)[:3])
+        raise ResultsError(msg) from error
+
+
+def append(path: Path, result: Result) -> None:
+    """Add one line with a single write, and sync it; a torn tail of an earlier kill is cut off first.
+
+    Raises OutputError where the file cannot be written; nothing of the line is left behind then.
+    """
+    line = f"{to_line(result)}\n".encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            _append(descriptor, line)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror or error}"
+        raise OutputError(msg) from error
+
+
+def read(path: Path) -> list[Result]:
+    """All results of a file, in order; an incomplete last line (torn by a kill) is dropped.
+
+    Raises ResultsError where the file cannot be read, or with the number of the line that is not a result.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror or error}"
+        raise ResultsError(msg) from error
+    if not _complete(lines[-1]):
+        lines.pop()
+    results = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            results.append(from_line(line.decode()))
+        except (ResultsError, UnicodeDecodeError) as error:
+            msg = f"{path}, line {number}: {error}"
+            raise ResultsError(msg) from error
+    return results
+
+
+@cache
+def _adapter() -> TypeAdapter[tuple[Result]]:
+    """The validator; a tuple of one, because settings reach plain dataclasses only from the outside."""
+    return TypeAdapter(tuple[Result], config=ConfigDict(strict=True, allow_inf_nan=False))
+
+
+def _check_schema(fields: object) -> None:
+    """Refuse what is not a result at all, and what a newer version has written."""
+    if not isinstance(fields, dict):
+        msg = "not a result (a JSON object was expected)"
+        raise ResultsError(msg)
+    schema = fields.get("schema")
+    if type(schema) is not int or schema < 1:
+        msg = f"no valid schema number (found {schema!r}); a result has 'schema': {SCHEMA}"
+        raise ResultsError(msg)
+    if schema > SCHEMA:
+        msg = f"written with schema {schema}; this version reads schemas up to {SCHEMA}; upgrade nervbench to read it"
+        raise ResultsError(msg)
+
+
+def _fault(fault: ErrorDetails) -> str:
+    """One sentence for one wrong field."""
+    where = ".".join(str(part) for part in fault["loc"][1:])
+    return f"{where}: {fault['msg']}" if where else fault["msg"]
+
+
+def _append(descriptor: int, line: bytes) -> None:
+    """Write the line after the last complete one; on a short write (full disk) take it back."""
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    tail = _tail(descriptor, size)
+    if tail and _complete(tail):
+        line = b"\n" + line
+    elif tail:
+        size -= len(tail)
+        os.ftruncate(descriptor, size)
+    if os.write(descriptor, line) != len(line):
+        os.ftruncate(descriptor, size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(descriptor)
+
+
+def _tail(descriptor: int, size: int, block: int = 1 << 16) -> bytes:
+    """What stands after the last newline."""
+    tail, start = b"", size
+    while start > 0 and b"\n" not in tail:
+        step = min(block, start)
+        start -= step
+        tail = os.pread(descriptor, step, start) + tail
+    return tail.rpartition(b"\n")[2]
+
+
+def _complete(tail: bytes) -> bool:
+    """Whether a last line without its newline is whole all the same (a file edited by hand)."""
+    try:
+        return isinstance(json.loads(tail), dict)
+    except (ValueError, RecursionError):
+        return False

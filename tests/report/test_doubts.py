@@ -1,0 +1,48 @@
+"""Every doubt reads as a sentence that ends with what to do next."""
+
+from __future__ import annotations
+
+import pytest
+
+from nervbench.records import Doubt
+from nervbench.report.doubts import WORDINGS, by_code, sentence, values
+
+SEEN = {
+    "noisy": ({"noise": 0.072, "bound": 0.02}, "noise 7.2 %, bound 2.0 %"),
+    "few_samples": ({"samples": 5.0}, "5 samples"),
+    "drift": ({"share": -0.05}, "-5.0 %"),
+    "others_busy": ({"share": 0.3}, "30 %"),
+    "loss_of_quality": ({"loss_db": 0.25}, "0.25 dB"),
+}
+
+
+@pytest.mark.parametrize("code", WORDINGS)
+def test_wording(code: str) -> None:
+    """Each code shows its values and says what to do next."""
+    seen, shown = SEEN[code]
+    words = sentence(Doubt(code, seen))
+    assert shown in words
+    assert ". Next: " in words
+
+
+def test_unknown_code() -> None:
+    """A code without words is shown with its values."""
+    words = sentence(Doubt("full_moon", {"phase": 0.5}))
+    assert "full_moon: phase 0.500" in words
+    assert "Next: " in words
+
+
+@pytest.mark.parametrize("seen", [{}, {"else": 1.0}])
+def test_missing_values(seen: dict[str, float]) -> None:
+    """A known code without the values of its wording still reads."""
+    assert values(Doubt("noisy", seen)) in {"noisy", "else 1.00"}
+
+
+def test_order() -> None:
+    """Doubts are gathered by code, known codes first, in a fixed order."""
+    found = [("a", Doubt("zebra")), ("b", Doubt("drift")), ("c", Doubt("noisy")), ("d", Doubt("drift"))]
+    assert [(code, [name for name, _ in members]) for code, members in by_code(found).items()] == [
+        ("noisy", ["c"]),
+        ("drift", ["b", "d"]),
+        ("zebra", ["a"]),
+    ]

@@ -1,0 +1,229 @@
+"""Results on disk survive kills and refuse what they cannot mean."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nervbench import store
+from nervbench.errors import OutputError, ResultsError
+from nervbench.records import Ceilings, DeviceCard, Doubt, Quality, Result, Status, Telemetry, case_of
+
+CASE = case_of("nerv-s", "bf16", "ov", 1, "single_stream", "seeded:0")
+CARD = DeviceCard("cpu", "a processor", 2, 2, None, {"l2": 1024}, None, ("avx2",), Ceilings({"fp32": 1e11}, None, 3.0))
+RESULT = Result(CASE, Status.OK, device=CARD, samples_s=(0.5, 0.25), telemetry=Telemetry((1.0,), "noise"))
+
+
+def changed(result: Result, **top: object) -> str:
+    """The line of a result with other values at its top level."""
+    return json.dumps(json.loads(store.to_line(result)) | top)
+
+
+@given(
+    reason=st.none() | st.text(),
+    samples=st.lists(st.floats(0, 1e9), max_size=5),
+    doubt=st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False), max_size=3),
+)
+def test_round_trip(reason: str | None, samples: list[float], doubt: dict[str, float]) -> None:
+    """Whatever text and finite numbers a result holds, it is read back equal from one line."""
+    result = replace(RESULT, reason=reason, samples_s=tuple(samples), doubts=(Doubt("noisy", doubt),))
+    line = store.to_line(result)
+    assert "\n" not in line
+    assert store.from_line(line) == result
+
+
+def test_keys_of_a_line() -> None:
+    """A line has exactly the documented keys, in their order."""
+    assert tuple(json.loads(store.to_line(RESULT))) == (
+        *("schema", "case", "status", "reason", "device", "environment", "artifact", "cost"),
+        *("samples_s", "telemetry", "quality", "fidelity", "doubts"),
+    )
+
+
+def test_undecodable_path_in_a_reason() -> None:
+    """A reason with the bytes of an undecodable file name is stored readable instead of failing."""
+    result = replace(RESULT, reason="no file \udcff.onnx")
+    assert store.from_line(store.to_line(result)).reason == "no file ?.onnx"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_writing_refuses_numbers_that_are_none(value: float) -> None:
+    """A NaN or an infinity is not written; the message names the case."""
+    with pytest.raises(ResultsError, match="nerv-s/bf16/ov/b1"):
+        store.to_line(replace(RESULT, samples_s=(value,)))
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_reading_refuses_numbers_that_are_none(value: str) -> None:
+    """A NaN or an infinity in a file is refused wherever it stands, with the name of the field."""
+    with pytest.raises(ResultsError, match=r"samples_s\.0"):
+        store.from_line(store.to_line(RESULT).replace("0.5", value))
+    with pytest.raises(ResultsError, match=r"flop_per_s\.fp32"):
+        store.from_line(store.to_line(RESULT).replace("100000000000.0", value))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("null", "not a result"),
+        ("[1]", "not a result"),
+        ("{}", "no valid schema"),
+        (changed(RESULT, schema=True), "no valid schema"),
+        (changed(RESULT, schema="1"), "no valid schema"),
+        (changed(RESULT, schema=2), "schema 2.*upgrade"),
+        (changed(RESULT, status="FINE"), "status"),
+        (changed(RESULT, case=None), "case"),
+        (changed(RESULT, samples_s=["0.5"]), "samples_s"),
+    ],
+)
+def test_malformed_lines(line: str, message: str) -> None:
+    """Every kind of wrong line is refused with what is wrong about it."""
+    with pytest.raises(ResultsError, match=message):
+        store.from_line(line)
+
+
+def test_fields_of_a_newer_version_are_ignored() -> None:
+    """A line with keys that this version does not know loads, at the top level and inside."""
+    fields = json.loads(store.to_line(RESULT)) | {"weather": "fine"}
+    fields["device"]["colour"] = "green"
+    assert store.from_line(json.dumps(fields)) == RESULT
+
+
+def test_fields_that_an_older_version_lacks() -> None:
+    """A line without an optional field loads with its default."""
+    quality = Quality(1, 30.0, 30.0, 0, None, None, 0.1, "c", "s", "bicubic")
+    fields = json.loads(store.to_line(replace(RESULT, quality=quality)))
+    del fields["quality"]["reference_psnr_db"]
+    assert store.from_line(json.dumps(fields)).quality == quality
+
+
+def test_append_and_read(tmp_path: Path) -> None:
+    """Results come back in the order in which they were appended; the folder is made."""
+    path = tmp_path / "deep" / "results.jsonl"
+    results = [replace(RESULT, reason=str(number)) for number in range(3)]
+    for result in results:
+        store.append(path, result)
+    assert store.read(path) == results
+    assert path.read_bytes().count(b"\n") == 3
+
+
+@pytest.mark.parametrize("cut", [1, 2, 40, 300])
+def test_torn_last_line(tmp_path: Path, cut: int) -> None:
+    """A line torn by a kill is dropped when read, and the next append leaves no trace of it."""
+    path = tmp_path / "results.jsonl"
+    whole = replace(RESULT, reason="whole " + "x" * 100_000)
+    store.append(path, whole)
+    with path.open("ab") as file:
+        file.write(store.to_line(RESULT).encode()[:-cut])
+    assert store.read(path) == [whole]
+    store.append(path, RESULT)
+    assert store.read(path) == [whole, RESULT]
+
+
+def test_torn_only_line(tmp_path: Path) -> None:
+    """A file that holds nothing but half a line reads as empty and can be appended to."""
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(b'{"schema": 1, "ca\xc3')
+    assert store.read(path) == []
+    store.append(path, RESULT)
+    assert store.read(path) == [RESULT]
+
+
+def test_whole_line_without_newline(tmp_path: Path) -> None:
+    """A complete last line without its newline (an editor's doing) is a result and stays one."""
+    path = tmp_path / "results.jsonl"
+    path.write_text(store.to_line(RESULT))
+    assert store.read(path) == [RESULT]
+    store.append(path, RESULT)
+    assert store.read(path) == [RESULT, RESULT]
+
+
+def test_malformed_middle_line_has_its_number(tmp_path: Path) -> None:
+    """A wrong line that no kill explains is an error with file and line number."""
+    path = tmp_path / "results.jsonl"
+    line = store.to_line(RESULT)
+    path.write_text(f"{line}\n{line[:50]}\n{line}\n")
+    with pytest.raises(ResultsError, match=r"results\.jsonl, line 2: not JSON"):
+        store.read(path)
+
+
+def test_invalid_text_has_its_number(tmp_path: Path) -> None:
+    """Bytes that are no text are an error with the line number, not a traceback."""
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(ResultsError, match="line 1"):
+        store.read(path)
+
+
+def test_newer_last_line_is_not_taken_for_a_torn_one(tmp_path: Path) -> None:
+    """A complete last line of a newer schema is refused, with or without its newline, never dropped."""
+    path = tmp_path / "results.jsonl"
+    path.write_text(f"{store.to_line(RESULT)}\n{changed(RESULT, schema=99)}")
+    with pytest.raises(ResultsError, match="line 2: written with schema 99"):
+        store.read(path)
+
+
+def test_empty_and_missing_files(tmp_path: Path) -> None:
+    """An empty file has no results; a missing one is an error."""
+    path = tmp_path / "results.jsonl"
+    with pytest.raises(ResultsError, match="cannot read"):
+        store.read(path)
+    path.touch()
+    assert store.read(path) == []
+
+
+def test_unwritable_file(tmp_path: Path) -> None:
+    """A path that cannot be written is an OutputError."""
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write"):
+        store.append(tmp_path / "file" / "results.jsonl", RESULT)
+
+
+def test_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that ends early is an OutputError and is taken back."""
+    path = tmp_path / "results.jsonl"
+    store.append(path, RESULT)
+    before = path.read_bytes()
+    write = os.write
+    monkeypatch.setattr("nervbench.store.os.write", lambda descriptor, data: write(descriptor, data[:20]))
+    with pytest.raises(OutputError, match="No space left"):
+        store.append(path, RESULT)
+    assert path.read_bytes() == before
+
+
+def test_one_write_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is written with one call and synced after it."""
+    calls: list[str] = []
+    write, sync = os.write, os.fsync
+
+    def counted_write(descriptor: int, data: bytes) -> int:
+        calls.append("write")
+        return write(descriptor, data)
+
+    def counted_sync(descriptor: int) -> None:
+        calls.append("sync")
+        sync(descriptor)
+
+    monkeypatch.setattr("nervbench.store.os.write", counted_write)
+    monkeypatch.setattr("nervbench.store.os.fsync", counted_sync)
+    store.append(tmp_path / "results.jsonl", RESULT)
+    assert calls == ["write", "sync"]
+
+
+def test_analysis_needs_no_framework() -> None:
+    """Reading results and writing pages imports no framework."""
+    frameworks = ("torch", "onnx", "onnxruntime", "openvino", "tensorrt", "triton")
+    modules = "nervbench.store, nervbench.report.pages, nervbench.report.terminal, nervbench.cli.report"
+    code = f"import sys, {modules}; assert not set({frameworks}) & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
