@@ -1,0 +1,1 @@
+"""Devices: the only owners of clocks, waiting and counters. They time; they never decode."""

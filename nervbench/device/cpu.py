@@ -1,0 +1,123 @@
+"""The CPU that this process runs on. Work is done when a call returns, so its clock is the host's."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import resource
+import time
+from pathlib import Path
+
+import psutil
+
+from nervbench.device.base import Counters
+from nervbench.records import Ceilings, DeviceCard
+
+# Instruction sets that decide how fast a convolution can be, as Linux names them (x86 "flags", Arm "Features").
+FEATURES = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_int8",
+    "amx_bf16",
+    "bf16",
+    "i8mm",
+    "sve",
+)
+BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
+CPUINFO = Path("/proc/cpuinfo")
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+class CpuDevice:
+    """The ``cpu`` device."""
+
+    def __init__(self) -> None:
+        self._started = 0.0
+
+    def card(self) -> DeviceCard:
+        """Model, threads for this process, memory, caches, instruction sets; unknown where the system does not say."""
+        info = CPUINFO.read_text() if CPUINFO.exists() else ""
+        mhz = _field(info, "cpu MHz")
+        return DeviceCard(
+            kind="cpu",
+            name=_field(info, "model name") or platform.processor() or platform.machine(),
+            cores=psutil.cpu_count(logical=False),
+            threads=len(_allowed()) or psutil.cpu_count(),
+            memory_bytes=psutil.virtual_memory().total,
+            cache_bytes=_caches(),
+            clock_hz=float(mhz) * 1e6 if mhz else None,  # now; a virtual machine often shows the base clock
+            features=_features(info),
+        )
+
+    def lacks(self, precision: str) -> str | None:
+        """A CPU computes in fp32; bf16 needs instructions for it, or it is emulated several times slower than fp32."""
+        if precision == "bf16" and not BF16 & set(self.card().features):
+            return "this CPU has no bf16 arithmetic (it takes avx512_bf16, amx_bf16 or Arm's bf16); possible here: fp32"
+        return None if precision in ("fp32", "bf16") else f"{precision} is not measured on CPUs; possible: fp32, bf16"
+
+    def ceilings(self, budget_s: float) -> Ceilings:
+        """Best matrix product per precision and copy bandwidth, see :mod:`nervbench.device.cpu_probe`."""
+        from nervbench.device.cpu_probe import probe  # noqa: PLC0415 (needs PyTorch, which a case of another runtime does without)
+
+        return probe(tuple(name for name in ("fp32", "bf16") if self.lacks(name) is None), budget_s)
+
+    def synchronize(self) -> None:
+        """Nothing is ever outstanding."""
+
+    def start(self) -> None:
+        """Start the stopwatch."""
+        self._started = time.perf_counter()
+
+    def stop(self) -> float:
+        """Seconds since :meth:`start`."""
+        return time.perf_counter() - self._started
+
+    def now(self) -> float:
+        """Seconds of the monotonic clock."""
+        return time.monotonic()
+
+    def counters(self) -> Counters:
+        """Processor time of this process and of the processors it may use, switches against its will, peak memory."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        allowed = _allowed()
+        times = [each for number, each in enumerate(psutil.cpu_times(percpu=True)) if not allowed or number in allowed]
+        busy = sum(getattr(each, name, 0.0) for each in times for name in BUSY)
+        return Counters(
+            process_cpu_s=usage.ru_utime + usage.ru_stime,
+            system_cpu_s=busy,
+            involuntary_switches=usage.ru_nivcsw,
+            peak_memory_bytes=usage.ru_maxrss * (1024 if platform.system() == "Linux" else 1),
+        )
+
+
+def _field(info: str, name: str) -> str | None:
+    found = re.search(rf"^{name}\s*:\s*(.+)$", info, re.MULTILINE)
+    return found[1].strip() if found else None
+
+
+def _features(info: str) -> tuple[str, ...]:
+    words = set((_field(info, "flags") or _field(info, "Features") or "").split())
+    return tuple(name for name in FEATURES if name in words)
+
+
+def _allowed() -> set[int]:
+    """Numbers of the processors that this process may use; empty where the system does not say."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+def _caches() -> dict[str, int]:
+    """Sizes as the first core sees them; empty where the system does not say."""
+    sizes: dict[str, int] = {}
+    for index in sorted(CACHES.glob("index*")):
+        try:
+            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        except OSError:
+            continue
+        if kind != "Instruction" and size.endswith("K"):
+            sizes[f"l{level}"] = int(size[:-1]) * 1024
+    return sizes

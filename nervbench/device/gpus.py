@@ -1,0 +1,20 @@
+"""Which NVIDIA GPUs the driver shows. Decoding on them is not measured yet; the doctor says what is there."""
+
+from __future__ import annotations
+
+import pynvml
+
+
+def gpus() -> str:
+    """Names of the GPUs, or why none can be seen."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        return f"none seen ({error}); a GPU needs NVIDIA's driver. Cases run on the CPU"
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        names = [pynvml.nvmlDeviceGetName(handle) for handle in handles]
+    finally:
+        pynvml.nvmlShutdown()
+    found = ", ".join(name if isinstance(name, str) else name.decode() for name in names) or "none"
+    return f"{found}. Not measured by this version, which runs its cases on the CPU"

@@ -1,0 +1,112 @@
+"""Artifacts and their cache.
+
+An artifact is kept under a key made of everything that decides its bytes: spec and weights, format, precision, and
+the versions of the tools that write it. A changed tool is another key; nothing is ever overwritten with something
+else. Beside the file lies its description, with the file's hash: a file that does not match is rebuilt, and the
+artifact's notes say so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from nervbench import __version__
+from nervbench.errors import ExportError, unknown
+from nervbench.export.to_checkpoint import to_checkpoint
+from nervbench.export.to_onnx import to_onnx
+from nervbench.export.to_torchscript import to_torchscript
+from nervbench.files import write_atomically
+from nervbench.model.checkpoint import Checkpoint
+from nervbench.model.precision import DTYPES
+from nervbench.records import Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to write a model: its file suffix, its writer, and the packages whose versions decide the bytes."""
+
+    suffix: str
+    write: Callable[[Checkpoint, str], bytes]
+    packages: tuple[str, ...]
+
+
+FORMATS: dict[str, Format] = {
+    "checkpoint": Format(".safetensors", to_checkpoint, ("safetensors",)),
+    "torchscript": Format(".pt", to_torchscript, ("torch",)),
+    "onnx": Format(".onnx", to_onnx, ("torch", "onnx", "onnxscript")),
+}
+
+
+def produce(checkpoint: Checkpoint, form: str, precision: str, cache: Path) -> tuple[Path, Artifact]:
+    """The artifact of a checkpoint, from the cache or made now: (file, description).
+
+    Raises ExportError with the exporter's own message where it fails, and for an unknown format or precision.
+    """
+    versions = _versions(form, precision)
+    key = _key(checkpoint, form, precision, versions)
+    path = cache / "artifacts" / f"{key}{FORMATS[form].suffix}"
+    kept, note = _from_cache(path)
+    if kept:
+        return path, kept
+    content, artifact = write(checkpoint, form, precision)
+    artifact = dataclasses.replace(artifact, notes=(note,) if note else ())
+    write_atomically(path, content)
+    write_atomically(_description(path), describe(artifact))
+    return path, artifact
+
+
+def write(checkpoint: Checkpoint, form: str, precision: str) -> tuple[bytes, Artifact]:
+    """The file's content and its description, made now. Raises ExportError as :func:`produce` does."""
+    versions = _versions(form, precision)
+    content = FORMATS[form].write(checkpoint, precision)
+    return content, Artifact(
+        format=form,
+        precision=precision,
+        key=_key(checkpoint, form, precision, versions),
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        spec=checkpoint.spec.to_json(),
+        versions=versions,
+    )
+
+
+def describe(artifact: Artifact) -> str:
+    """The description as the JSON that lies beside the file."""
+    return json.dumps(dataclasses.asdict(artifact), indent=1, sort_keys=True) + "\n"
+
+
+def _versions(form: str, precision: str) -> dict[str, str]:
+    """Versions of what writes a format; refuses what is not known."""
+    if form not in FORMATS or precision not in DTYPES:
+        wrong = unknown("format", form, FORMATS) if form not in FORMATS else unknown("precision", precision, DTYPES)
+        raise ExportError(wrong)
+    return {name: metadata.version(name) for name in FORMATS[form].packages} | {"nervbench": __version__}
+
+
+def _key(checkpoint: Checkpoint, form: str, precision: str, versions: dict[str, str]) -> str:
+    parts = json.dumps([checkpoint.sha256(), form, precision, versions], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def _description(path: Path) -> Path:
+    return path.with_suffix(path.suffix + ".json")
+
+
+def _from_cache(path: Path) -> tuple[Artifact | None, str | None]:
+    """The kept artifact if file and description agree, else None and, where something was there, what was wrong."""
+    if not path.exists():
+        return None, None
+    try:
+        raw = json.loads(_description(path).read_text())
+        artifact = Artifact(**(raw | {"notes": tuple(raw["notes"])}))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None, "rebuilt: the cached file had no readable description"
+    if hashlib.sha256(path.read_bytes()).hexdigest() != artifact.sha256:
+        return None, "rebuilt: the cached file did not match its hash"
+    return artifact, None

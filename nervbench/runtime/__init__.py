@@ -1,0 +1,1 @@
+"""Runtimes: an artifact opened on a device becomes a session that decodes. They never time."""

@@ -1,0 +1,90 @@
+"""The door that every runtime uses, ours and anyone else's.
+
+A runtime is an object of :class:`Runtime` behind an entry point of the group ``nervbench.runtimes``. It says which
+artifact it opens for a precision, refuses with the reason what it cannot run, and opens sessions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nervbench.records import Artifact, DeviceCard
+
+Frames = npt.NDArray[np.uint8]
+"""(B, H, W, 3) uint8 RGB."""
+
+GROUP = "nervbench.runtimes"
+
+NOTHING_YET = "fetch before the first decode"
+"""What a session says that is asked for frames before it has any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a session is opened with: the artifact's file and description, and how it will be called.
+
+    ``frames`` is T of t / T; every decode computes ``batch`` consecutive frames, wrapping round at T.
+    """
+
+    path: Path
+    artifact: Artifact
+    precision: str
+    batch: int
+    frames: int
+    device: DeviceCard
+
+
+class Session(Protocol):
+    """An artifact, loaded and ready. Decodes; never times. Holds memory until closed (a context manager)."""
+
+    def decode(self, index: int) -> None:
+        """Enqueue the batch of frames index, index + 1, … (modulo T); need not wait for it."""
+        ...
+
+    def fetch(self) -> Frames:
+        """The frames of the last decode, on the host: (B, H, W, 3) uint8, contiguous, untouched by later decodes.
+
+        Raises RuntimeError before the first decode.
+        """
+        ...
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release what it holds."""
+        ...
+
+
+class Runtime(Protocol):
+    """What executes an artifact."""
+
+    name: str
+    packages: tuple[str, ...]
+    """Packages whose versions belong to a result."""
+
+    def wants(self, precision: str) -> tuple[str, str]:
+        """(format, precision) of the artifact that it opens to run in ``precision``."""
+        ...
+
+    def refusal(self, device: DeviceCard, precision: str) -> str | None:
+        """Why it cannot run in ``precision`` on this device, and what would make it run; None if it can."""
+        ...
+
+    def open(self, opening: Opening) -> Session:
+        """A ready session. Raises LoadError, UnsupportedError or FellBackError with the runtime's own words."""
+        ...
+
+
+def time_positions(index: int, batch: int, frames: int) -> npt.NDArray[np.float32]:
+    """Positions t / T of a batch that starts at frame ``index``: (B,) float32."""
+    return ((index + np.arange(batch)) % frames).astype(np.float32) / np.float32(frames)

@@ -1,0 +1,114 @@
+"""OpenVINO on the CPU, in latency mode. Reads the fp32 ONNX file; the precision is a hint that it must confirm.
+
+The hint holds for a whole model. Below fp32 it would also lower the positional embedding, whose angles reach 18,900
+radians: seeded nerv-xs frames then come out at 16 dB against fp32 instead of 53. So there the graph is cut before its
+first matrix product or convolution, and what lies before the cut, a few hundred operations, is compiled by itself in
+float32.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import openvino
+from openvino import opset13 as ops
+
+from nervbench.errors import FellBackError, LoadError
+from nervbench.records import DeviceCard
+from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, time_positions
+
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+ARITHMETIC = ("MatMul", "Convolution")
+
+
+class OvSession:
+    """Decodes with one inference request for the network and, below fp32, one for the float32 part before it."""
+
+    def __init__(self, compiled: Any, before: Any | None, opening: Opening) -> None:
+        self._request = compiled.create_infer_request()
+        self._before = before.create_infer_request() if before else None
+        self._opening = opening
+        self._decoded = False
+
+    def decode(self, index: int) -> None:
+        """Decode the batch that starts at frame ``index``."""
+        inputs = time_positions(index, self._opening.batch, self._opening.frames)
+        if self._before:
+            inputs = self._before.infer([inputs], share_inputs=True, share_outputs=True)[0]
+        self._request.infer([inputs], share_inputs=True, share_outputs=True)
+        self._decoded = True
+
+    def fetch(self) -> Frames:
+        """The last frames as a (B, H, W, 3) uint8 array."""
+        if not self._decoded:
+            raise RuntimeError(NOTHING_YET)
+        frames: Frames = np.array(self._request.get_output_tensor().data)
+        return frames
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release the request and with it the compiled model."""
+        del self._request, self._before
+
+
+def cut_before_arithmetic(model: Any) -> tuple[Any, Any]:
+    """Split a model before its first matrix product or convolution: (what lies before, the rest).
+
+    The model given is used up. Raises LoadError where it has neither.
+    """
+    first = next((op for op in model.get_ordered_ops() if op.get_type_name() in ARITHMETIC), None)
+    if first is None:
+        msg = f"the graph has no {' or '.join(ARITHMETIC)} to lower the precision of"
+        raise LoadError(msg)
+    data = first.input(0).get_source_output()
+    before = openvino.Model([ops.result(data)], model.get_parameters(), "before")
+    parameter = ops.parameter(data.get_partial_shape(), np.float32, "data")
+    first.input(0).replace_source_output(parameter.output(0))
+    return before, openvino.Model(model.get_results(), [parameter], "rest")
+
+
+class Ov:
+    """The ``ov`` runtime."""
+
+    name = "ov"
+    packages = ("openvino",)
+
+    def wants(self, precision: str) -> tuple[str, str]:
+        """The fp32 ONNX file: OpenVINO lowers the precision itself."""
+        return "onnx", "fp32"
+
+    def refusal(self, device: DeviceCard, precision: str) -> str | None:
+        """Why it cannot run, or None."""
+        return None if precision in HINTS else f"OpenVINO here runs {', '.join(HINTS)}; {precision} is not available"
+
+    def open(self, opening: Opening) -> Session:
+        """Compile for a fixed batch and check that the precision asked for is the one it took."""
+        core = openvino.Core()
+        hint = HINTS[opening.precision]
+        try:
+            model = core.read_model(str(opening.path))
+            model.reshape([opening.batch])
+            before = None
+            if opening.precision != "fp32":
+                start, model = cut_before_arithmetic(model)
+                before = core.compile_model(start, "CPU", {"INFERENCE_PRECISION_HINT": HINTS["fp32"]})
+            settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
+            compiled = core.compile_model(model, "CPU", settings)
+        except RuntimeError as error:
+            msg = f"OpenVINO could not load {opening.path.name}: {str(error).strip().splitlines()[0]}"
+            raise LoadError(msg) from error
+        took = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if took != hint:
+            msg = f"asked OpenVINO for {hint}, it compiled for {took}"
+            raise FellBackError(msg)
+        return OvSession(compiled, before, opening)
+
+
+RUNTIME = Ov()

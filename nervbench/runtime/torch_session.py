@@ -1,0 +1,53 @@
+"""What the three PyTorch runtimes share: a callable from positions to uint8 frames, run without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from nervbench.runtime.base import NOTHING_YET, Frames, Opening, time_positions
+
+PACKAGES = ("torch",)
+
+
+class TorchSession:
+    """Decodes with a PyTorch callable t (B,) → (B, H, W, 3) uint8. On a CPU a decode is done when it returns."""
+
+    def __init__(self, decoder: Callable[[Tensor], Tensor], opening: Opening) -> None:
+        self._decoder = decoder
+        self._opening = opening
+        self._frames: Tensor | None = None
+
+    def decode(self, index: int) -> None:
+        """Decode the batch that starts at frame ``index``."""
+        positions_B = torch.from_numpy(time_positions(index, self._opening.batch, self._opening.frames))
+        with torch.inference_mode():
+            self._frames = self._decoder(positions_B).contiguous()  # RGB by pixel, as the other runtimes leave it
+
+    def fetch(self) -> Frames:
+        """The last frames as a (B, H, W, 3) uint8 array."""
+        if self._frames is None:
+            raise RuntimeError(NOTHING_YET)
+        frames: Frames = self._frames.cpu().numpy()  # every decode makes a new tensor, so this one stays
+        return frames
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drop the last frames."""
+        self._frames = None
+
+
+def refusal(precision: str) -> str | None:
+    """What no PyTorch runtime here can do, whatever the device."""
+    if precision in ("fp32", "bf16"):
+        return None
+    return f"{precision} is not available in the PyTorch runtimes on a CPU; possible: fp32, bf16"

@@ -1,0 +1,141 @@
+"""The CPU as a device, on made-up descriptions of a system."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from nervbench.device import cpu
+from nervbench.device.cpu import CpuDevice
+
+XEON = """processor\t: 0
+model name\t: Intel(R) Xeon(R) Platinum
+cpu MHz\t\t: 2500.500
+flags\t\t: fpu avx2 avx512f avx512_vnni {more}
+
+processor\t: 1
+model name\t: another
+"""
+GRAVITON = "processor\t: 0\nBogoMIPS\t: 2100.00\nFeatures\t: fp asimd sve i8mm {more}\nCPU implementer\t: 0x41\n"
+
+
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in the place of /proc and /sys; nothing is in it yet."""
+    monkeypatch.setattr(cpu, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(cpu, "CACHES", tmp_path / "cache")
+    return tmp_path
+
+
+def test_intel(system: Path) -> None:
+    """An x86 card has name, clock and the instruction sets that matter, in our order."""
+    (system / "cpuinfo").write_text(XEON.format(more="avx512_bf16"))
+    card = CpuDevice().card()
+
+    assert (card.kind, card.name, card.clock_hz) == ("cpu", "Intel(R) Xeon(R) Platinum", 2.5005e9)
+    assert card.features == ("avx2", "avx512f", "avx512_vnni", "avx512_bf16")
+    assert card.ceilings is None
+
+
+def test_arm(system: Path) -> None:
+    """An Arm card has its features; a clock that the system does not say is unknown, not 0."""
+    (system / "cpuinfo").write_text(GRAVITON.format(more="bf16"))
+    card = CpuDevice().card()
+
+    assert card.features == ("bf16", "i8mm", "sve")
+    assert card.clock_hz is None
+    assert card.name
+
+
+def test_nothing_known(system: Path) -> None:
+    """Where the system says nothing there still is a card, and it claims nothing."""
+    card = CpuDevice().card()
+
+    assert (card.features, card.clock_hz, card.cache_bytes) == ((), None, {})
+    assert card.name
+    assert card.memory_bytes == psutil.virtual_memory().total
+
+
+def test_caches(system: Path) -> None:
+    """Caches are data and unified ones, in bytes; what cannot be read is left out."""
+    for name, level, kind, size in (("index0", 1, "Data", "48K"), ("index1", 1, "Instruction", "32K"),
+                                    ("index2", 2, "Unified", "2048K"), ("index3", 3, "Unified", "odd")):  # fmt: skip
+        folder = system / "cache" / name
+        folder.mkdir(parents=True)
+        for file, content in (("level", level), ("type", kind), ("size", size)):
+            (folder / file).write_text(f"{content}\n")
+    (system / "cache" / "index4").mkdir()
+
+    assert CpuDevice().card().cache_bytes == {"l1": 48 << 10, "l2": 2 << 20}
+
+
+@pytest.mark.parametrize(
+    ("info", "has"),
+    [
+        (XEON.format(more=""), False),
+        (XEON.format(more="avx512_bf16"), True),
+        (XEON.format(more="amx_bf16"), True),
+        (GRAVITON.format(more=""), False),
+        (GRAVITON.format(more="bf16"), True),
+    ],
+)
+def test_bf16(system: Path, info: str, has: bool) -> None:
+    """bf16 is there exactly where an instruction set has it; else the reason says what is possible."""
+    (system / "cpuinfo").write_text(info)
+    lacks = CpuDevice().lacks("bf16")
+
+    assert (lacks is None) is has
+    assert has or "possible here: fp32" in str(lacks)
+
+
+def test_other_precisions(system: Path) -> None:
+    """A CPU always computes in fp32; other types are not measured on it, said with those that are."""
+    assert CpuDevice().lacks("fp32") is None
+    assert CpuDevice().lacks("int8") == "int8 is not measured on CPUs; possible: fp32, bf16"
+
+
+def test_clock() -> None:
+    """The stopwatch measures what passes between start and stop, and time never goes back."""
+    device = CpuDevice()
+    before = device.now()
+    device.start()
+    time.sleep(0.02)
+    first = device.stop()
+    second = device.stop()
+    device.synchronize()
+
+    assert 0.02 <= first <= second <= device.now() - before + 0.01
+    device.start()
+    assert device.stop() < first
+
+
+def test_counters() -> None:
+    """Work adds to the counters of the process and of the processors; memory is in bytes."""
+    device = CpuDevice()
+    before = device.counters()
+    until = time.process_time() + 0.1
+    while time.process_time() < until:
+        pass
+    after = device.counters()
+
+    assert None not in (after.process_cpu_s, before.process_cpu_s, after.system_cpu_s, before.system_cpu_s)
+    assert 0.09 <= (after.process_cpu_s or 0) - (before.process_cpu_s or 0) < 1
+    assert (after.system_cpu_s or 0) - (before.system_cpu_s or 0) >= 0.05  # the system counts in hundredths
+    assert 10 << 20 < (after.peak_memory_bytes or 0) < psutil.virtual_memory().total
+    assert (after.involuntary_switches or 0) >= (before.involuntary_switches or 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not pin processes")
+def test_other_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work on processors that this process may not use does not count as a disturbance."""
+    each = [SimpleNamespace(user=1.0, system=2.0, idle=50.0), SimpleNamespace(user=100.0, system=0.0, idle=0.0)]
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: each)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0})
+
+    assert CpuDevice().counters().system_cpu_s == 3.0
+    assert CpuDevice().card().threads == 1

@@ -1,0 +1,76 @@
+"""The probe of a CPU's limits, on tiny products and copies and a made-up clock."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from nervbench.device import cpu, cpu_probe
+from nervbench.device.cpu import CpuDevice
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_probe, "SIDE", 32)
+    monkeypatch.setattr(cpu_probe, "COPY_BYTES", 1 << 16)
+
+
+def test_rates() -> None:
+    """Every precision asked for and the copy have a finite rate over 0."""
+    found = cpu_probe.probe(("fp32", "bf16"), 0.05)
+
+    assert set(found.flop_per_s) == {"fp32", "bf16"}
+    for rate in (*found.flop_per_s.values(), found.copy_bytes_per_s, found.probe_s):
+        assert rate is not None
+        assert 0 < rate < math.inf
+
+
+def test_what_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product is 2·n³ FLOP, a copy moves its bytes twice, and the best call counts."""
+    times = {"product": iter([9.0, 4.0, 2.0, 8.0]), "copy": iter([9.0, 5.0, 3.0, 4.0])}
+    clock = Clock(monkeypatch)
+    monkeypatch.setattr(torch, "mm", lambda *_, **__: clock.pass_by(next(times["product"])))
+    monkeypatch.setattr(torch.Tensor, "copy_", lambda *_: clock.pass_by(next(times["copy"])))
+    found = cpu_probe.probe(("fp32",), 2.0)
+
+    assert found.flop_per_s == {"fp32": 2 * 32**3 / 2.0}
+    assert found.copy_bytes_per_s == 2 * (1 << 16) / 3.0
+    assert found.probe_s == 9 + 4 + 2 + 8 + 9 + 5 + 3 + 4
+
+
+@pytest.mark.parametrize(("budget_s", "calls"), [(10.0, 1 + 10), (0.5, 1 + 3)])
+def test_budget(monkeypatch: pytest.MonkeyPatch, budget_s: float, calls: int) -> None:
+    """As many calls as fit into the budget are made, three at the least, after one that is not counted."""
+    clock = Clock(monkeypatch)
+    made = itertools.count()
+
+    def call() -> None:
+        next(made)
+        clock.pass_by(1.0)
+
+    assert cpu_probe._best(call, budget_s) == 1.0
+    assert next(made) == calls
+
+
+def test_only_what_the_cpu_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device asks for the limits of the precisions that it has arithmetic for."""
+    monkeypatch.setattr(cpu, "BF16", frozenset())
+
+    assert set(CpuDevice().ceilings(0.01).flop_per_s) == {"fp32"}
+
+
+class Clock:
+    """A clock that moves only when told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._now = 0.0
+        read: Callable[[], float] = lambda: self._now  # noqa: E731
+        monkeypatch.setattr(cpu_probe.time, "perf_counter", read)
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += seconds

@@ -1,0 +1,199 @@
+"""Artifacts: what is in them, and the cache that keeps them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import warnings
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from nervbench.errors import ExportError
+from nervbench.export import base, to_onnx
+from nervbench.export.base import FORMATS, describe, produce, write
+from nervbench.model import checkpoint
+from nervbench.model.checkpoint import Checkpoint
+from nervbench.model.nerv import FrameDecoder
+from nervbench.model.spec import NervSpec
+
+SPEC = NervSpec(fc_dim=4, strides=(2, 2), stem_widths=(8,), lower_width=4, fc_height=3, fc_width=4)
+FAST = "checkpoint"  # the format that is written at once; the cache is the same for all
+
+
+@pytest.fixture(scope="module")
+def source() -> Checkpoint:
+    """A model of 16×12 pixels with seeded weights."""
+    return dataclasses.replace(checkpoint.seeded(SPEC, 1), frames=7)
+
+
+@pytest.fixture(scope="module")
+def onnx_file(source: Checkpoint) -> bytes:
+    """The model as ONNX, made once."""
+    return write(source, "onnx", "fp32")[0]
+
+
+def expected(source: Checkpoint, positions_B: Any) -> Any:
+    """The frames of the network itself."""
+    with torch.inference_mode():
+        return FrameDecoder(source.model())(torch.from_numpy(positions_B)).numpy()
+
+
+def positions(batch: int) -> Any:
+    """Positions that differ."""
+    return (np.arange(batch) / 7).astype(np.float32)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_onnx_runs(source: Checkpoint, onnx_file: bytes, batch: int) -> None:
+    """One ONNX file takes any batch and gives the network's frames as uint8 NHWC, with its weights inside."""
+    session = onnxruntime.InferenceSession(onnx_file, providers=["CPUExecutionProvider"])
+    (frames,) = session.run(["frames"], {"t": positions(batch)})
+
+    assert (frames.shape, frames.dtype) == ((batch, 12, 16, 3), np.uint8)
+    assert np.abs(frames.astype(int) - expected(source, positions(batch))).max() <= 1
+    assert len(np.unique(frames)) > 20
+
+
+def test_onnx_file(source: Checkpoint, onnx_file: bytes) -> None:
+    """The ONNX file has the newest opset that all take, a batch without a number, and no data elsewhere."""
+    model = onnx.load_from_string(onnx_file)
+    weights = sum(tensor.numel() for tensor in source.tensors.values())
+
+    assert [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")] == [to_onnx.OPSET] == [25]
+    assert not model.graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value")
+    assert all(not tensor.external_data for tensor in model.graph.initializer)
+    assert len(onnx_file) > 4 * weights
+
+
+def test_onnx_is_quiet(source: Checkpoint, capfd: pytest.CaptureFixture[str]) -> None:
+    """The exporter's talk reaches neither stdout nor stderr."""
+    write(source, "onnx", "fp32")
+
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_torchscript_runs(source: Checkpoint, precision: str) -> None:
+    """A TorchScript file takes any batch and gives the network's frames as uint8 NHWC."""
+    content, _ = write(source, "torchscript", precision)
+    with warnings.catch_warnings(action="ignore"):  # PyTorch's word that TorchScript is deprecated
+        script = torch.jit.load(io.BytesIO(content))  # type: ignore[no-untyped-call]
+    for batch in (1, 5):
+        frames = script(torch.from_numpy(positions(batch))).numpy()
+        assert (frames.shape, frames.dtype) == ((batch, 12, 16, 3), np.uint8)
+        assert np.abs(frames.astype(int) - expected(source, positions(batch))).max() <= (
+            1 if precision == "fp32" else 9
+        )
+
+
+@pytest.mark.parametrize(("precision", "kind"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_checkpoint_loads(source: Checkpoint, tmp_path: Path, precision: str, kind: torch.dtype) -> None:
+    """A checkpoint artifact is a checkpoint: same spec and frames, weights of the precision."""
+    path, _ = produce(source, "checkpoint", precision, tmp_path)
+    loaded = checkpoint.load(path)
+
+    assert (loaded.spec, loaded.frames) == (source.spec, 7)
+    assert {tensor.dtype for tensor in loaded.tensors.values()} == {kind}
+
+
+def test_description(source: Checkpoint, tmp_path: Path) -> None:
+    """Beside the file lies what it is: format, precision, spec, versions, size and hash."""
+    path, artifact = produce(source, FAST, "fp32", tmp_path)
+
+    assert json.loads(path.with_suffix(".safetensors.json").read_text()) == json.loads(describe(artifact))
+    assert artifact.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert artifact.size_bytes == path.stat().st_size
+    assert (artifact.format, artifact.precision, artifact.spec) == (FAST, "fp32", SPEC.to_json())
+    assert set(artifact.versions) == {*FORMATS[FAST].packages, "nervbench"}
+    assert path.name == f"{artifact.key}.safetensors"
+    assert artifact.notes == ()
+
+
+def test_kept(source: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time the same file is given, and nothing is written."""
+    first = produce(source, FAST, "fp32", tmp_path)
+    monkeypatch.setattr(base, "write", None)
+    monkeypatch.setattr(base, "write_atomically", None)
+
+    assert produce(source, FAST, "fp32", tmp_path) == first
+
+
+def test_keys(source: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other weights, another format, another precision and another version of a tool are each another key."""
+    other = checkpoint.seeded(SPEC, 2)
+    paths = [produce(source, FAST, "fp32", tmp_path), produce(other, FAST, "fp32", tmp_path)]
+    paths += [produce(source, FAST, "bf16", tmp_path), produce(source, "torchscript", "fp32", tmp_path)]
+    monkeypatch.setattr(metadata, "version", lambda name: f"{name} of the future")
+    paths.append(produce(source, FAST, "fp32", tmp_path))
+
+    assert len({path for path, _ in paths}) == 5
+    assert paths[0][0].exists()
+    assert paths[-1][1].versions["safetensors"] == "safetensors of the future"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage", "note"),
+    [
+        ("", b"", "rebuilt: the cached file did not match its hash"),
+        ("", b"other bytes", "rebuilt: the cached file did not match its hash"),
+        (".json", b"", "rebuilt: the cached file had no readable description"),
+        (".json", b"[1]", "rebuilt: the cached file had no readable description"),
+        (".json", b"{}", "rebuilt: the cached file had no readable description"),
+        (".json", b'{"notes": [], "extra": 1}', "rebuilt: the cached file had no readable description"),
+        (".json", b"\xff", "rebuilt: the cached file had no readable description"),
+        (".json", None, "rebuilt: the cached file had no readable description"),
+    ],
+)
+def test_damaged(source: Checkpoint, tmp_path: Path, suffix: str, damage: bytes | None, note: str) -> None:
+    """A damaged file or description is rebuilt in its place, and the note says so, now and later."""
+    path, artifact = produce(source, FAST, "fp32", tmp_path)
+    wounded = path.with_name(path.name + suffix)
+    if damage is None:
+        wounded.unlink()
+    else:
+        wounded.write_bytes(damage)
+
+    again, rebuilt = produce(source, FAST, "fp32", tmp_path)
+    assert (again, checkpoint.load(again).sha256()) == (path, source.sha256())
+    assert rebuilt == dataclasses.replace(artifact, notes=(note,), sha256=rebuilt.sha256)
+    assert produce(source, FAST, "fp32", tmp_path) == (again, rebuilt)
+
+
+def test_exporter_fails(source: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an exporter raises is an ExportError with its words."""
+
+    def fail(*_: object, **__: object) -> None:
+        msg = "no such operator"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    monkeypatch.setattr(torch.jit, "trace", fail)
+    for form in ("onnx", "torchscript"):
+        with pytest.raises(ExportError, match=r"export failed: .*no such operator"):
+            write(source, form, "fp32")
+
+
+def test_exporter_gives_a_wrong_file(source: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph that ONNX itself does not accept is an ExportError, and so is none at all."""
+    wrong = type("Program", (), {"model_proto": onnx.ModelProto()})()
+    for program, says in ((wrong, "ONNX export failed: ValidationError"), (None, "ONNX export gave nothing")):
+        monkeypatch.setattr(torch.onnx, "export", lambda *_, program=program, **__: program)
+        with pytest.raises(ExportError, match=says):
+            write(source, "onnx", "fp32")
+
+
+def test_unknown(source: Checkpoint, tmp_path: Path) -> None:
+    """An unknown format or precision is an ExportError that says which are known."""
+    with pytest.raises(ExportError, match=r"unknown format 'onx'; .*did you mean 'onnx'"):
+        produce(source, "onx", "fp32", tmp_path)
+    with pytest.raises(ExportError, match="unknown precision 'fp8'; known: bf16, fp16, fp32"):
+        produce(source, "onnx", "fp8", tmp_path)

@@ -1,0 +1,184 @@
+"""What every runtime must do, over all entry points and the precisions that they do not refuse.
+
+bf16 is run here even where the CPU only emulates it: it is slow then, and its answer is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import pytest
+import torch
+from openvino import opset13 as ops
+
+from nervbench import plugins
+from nervbench.device.cpu import CpuDevice
+from nervbench.errors import FellBackError, LoadError
+from nervbench.export.base import produce
+from nervbench.model import checkpoint
+from nervbench.model.checkpoint import Checkpoint
+from nervbench.model.nerv import FrameDecoder, positions
+from nervbench.model.spec import NervSpec
+from nervbench.quality import mse_per_frame, psnr_from_mse
+from nervbench.records import DeviceCard
+from nervbench.runtime import ov
+from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Runtime, Session
+
+# PyTorch's compiler uses what PyTorch deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
+
+SPEC = NervSpec(fc_dim=12, strides=(2, 2), stem_widths=(64,), lower_width=12, fc_height=6, fc_width=8)
+FRAMES = 60
+BATCH = 3
+BOUND_DB = {"fp32": 57.0, "bf16": 40.0}
+RUNTIMES = plugins.names(plugins.RUNTIMES)
+
+
+@pytest.fixture(scope="module")
+def card() -> DeviceCard:
+    """This CPU."""
+    return CpuDevice().card()
+
+
+@pytest.fixture(scope="module")
+def weights() -> Checkpoint:
+    """A model of 32×24 pixels, with the forty embedding levels that lower precisions stumble over."""
+    return checkpoint.seeded(SPEC, 0)
+
+
+@pytest.fixture(scope="module")
+def reference(weights: Checkpoint) -> Frames:
+    """All frames, by fp32 eager."""
+    with torch.inference_mode():
+        frames: Frames = FrameDecoder(weights.model())(positions(torch.arange(FRAMES), FRAMES)).numpy()
+    return frames
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where artifacts are kept during these tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def opening(
+    runtime: Runtime, precision: str, batch: int, weights: Checkpoint, cache: Path, card: DeviceCard
+) -> Opening:
+    """What a session is opened with."""
+    path, artifact = produce(weights, *runtime.wants(precision), cache)
+    return Opening(path, artifact, precision, batch, FRAMES, card)
+
+
+@pytest.fixture(scope="module", params=[f"{name}/{precision}" for name in RUNTIMES for precision in BOUND_DB])
+def named(request: pytest.FixtureRequest, weights: Checkpoint, cache: Path, card: DeviceCard) -> Iterator[Any]:
+    """(name, precision, a session for batches of three that has not decoded yet)."""
+    name, precision = str(request.param).split("/")
+    runtime: Runtime = plugins.load(plugins.RUNTIMES, name)
+    if refusal := runtime.refusal(card, precision):
+        pytest.skip(refusal)
+    try:
+        session = runtime.open(opening(runtime, precision, BATCH, weights, cache, card))
+    except FellBackError as error:
+        pytest.skip(str(error))
+    with session:
+        with pytest.raises(RuntimeError, match=NOTHING_YET):
+            session.fetch()
+        yield name, precision, session
+
+
+def distance_db(a: Frames, b: Frames) -> float:
+    """The worst PSNR of a frame against its reference; 99 where all are identical."""
+    return min(psnr_from_mse(float(error)) or 99.0 for error in mse_per_frame(a, b))
+
+
+def test_frames(named: tuple[str, str, Session], reference: Frames) -> None:
+    """Every batch of the clip is uint8 NHWC in memory and as near to fp32 eager as its precision allows."""
+    _, precision, session = named
+    for start in range(0, FRAMES, BATCH):
+        session.decode(start)
+        frames = session.fetch()
+
+        assert (frames.shape, frames.dtype) == ((BATCH, 24, 32, 3), np.uint8)
+        assert frames.flags.c_contiguous
+        assert distance_db(frames, reference[start : start + BATCH]) > BOUND_DB[precision]
+
+
+def test_wraps(named: tuple[str, str, Session], reference: Frames) -> None:
+    """A batch that begins at the last frame goes on with the first."""
+    _, precision, session = named
+    session.decode(FRAMES - 1)
+
+    assert distance_db(session.fetch(), reference[[FRAMES - 1, 0, 1]]) > BOUND_DB[precision]
+
+
+def test_frames_stay(named: tuple[str, str, Session]) -> None:
+    """Frames that were fetched are not changed by a later decode, which gives others."""
+    _, _, session = named
+    session.decode(0)
+    first = session.fetch()
+    kept = first.copy()
+    session.decode(30)
+    second = session.fetch()
+
+    assert np.array_equal(first, kept)
+    assert not np.array_equal(first, second)
+    assert np.array_equal(session.fetch(), second)
+
+
+@pytest.mark.parametrize("name", [name for name in RUNTIMES if name != "compiled"])
+def test_one_frame(name: str, weights: Checkpoint, cache: Path, card: DeviceCard, reference: Frames) -> None:
+    """A batch of one is one frame (the compiler's session is opened once only: it takes long)."""
+    runtime: Runtime = plugins.load(plugins.RUNTIMES, name)
+    with runtime.open(opening(runtime, "fp32", 1, weights, cache, card)) as session:
+        session.decode(7)
+
+        assert distance_db(session.fetch(), reference[7:8]) > BOUND_DB["fp32"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a model", None])
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_damaged(
+    name: str, damage: bytes | None, weights: Checkpoint, cache: Path, card: DeviceCard, tmp_path: Path
+) -> None:
+    """An artifact that is empty, nonsense or cut off raises LoadError, in one line."""
+    runtime: Runtime = plugins.load(plugins.RUNTIMES, name)
+    whole = opening(runtime, "fp32", 1, weights, cache, card)
+    content = whole.path.read_bytes()
+    path = tmp_path / whole.path.name
+    path.write_bytes(content[: len(content) // 2] if damage is None else damage)
+    with pytest.raises(LoadError, match=r"\A[^\n]+\Z"):
+        runtime.open(Opening(path, whole.artifact, "fp32", 1, FRAMES, card))
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_refusals(name: str, card: DeviceCard) -> None:
+    """What a runtime has no arithmetic for is refused with what is possible; fp32 runs (or lacks a compiler, said)."""
+    runtime: Runtime = plugins.load(plugins.RUNTIMES, name)
+
+    assert runtime.name == name
+    assert runtime.refusal(card, "fp32") is None or "compiler" in str(runtime.refusal(card, "fp32"))
+    for precision in ("fp16", "int8"):
+        refusal = str(runtime.refusal(card, precision))
+        assert precision in refusal or "compiler" in refusal
+        assert "fp32" in refusal or "compiler" in refusal
+
+
+def test_without_the_cut(
+    weights: Checkpoint, cache: Path, card: DeviceCard, reference: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenVINO's bf16 is near fp32 only because of the cut: without it the positional embedding is lowered too."""
+    position = ops.parameter([FRAMES], np.float32)
+    nothing = openvino.Model([ops.result(position)], [position])
+    monkeypatch.setattr(ov, "cut_before_arithmetic", lambda model: (nothing, model))
+    given = opening(ov.RUNTIME, "bf16", FRAMES, weights, cache, card)
+    try:
+        session = ov.RUNTIME.open(given)
+    except FellBackError as error:
+        pytest.skip(str(error))
+    with session:
+        session.decode(0)
+
+        assert distance_db(session.fetch(), reference) < 30
