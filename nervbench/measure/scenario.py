@@ -1,0 +1,116 @@
+"""The two ways to call a decoder, and the loop that times them.
+
+Single stream: one decode, wait, one sample; its latency is what a player sees. Offline: decodes back to back, waiting
+only at the end of a window, one sample a window; its throughput is what an encoder's verifier sees. The clock stops
+when the frames are ready where they were decoded; bringing them to the host is not in a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any, Protocol
+
+from nervbench.config import Stopping
+from nervbench.measure.stopping import stopped_by
+from nervbench.records import OFFLINE, SINGLE_STREAM
+
+CALLS = {SINGLE_STREAM: 1, OFFLINE: 8}
+"""Decodes a sample."""
+
+
+class Decoder(Protocol):
+    """The half of a session that measuring needs."""
+
+    def decode(self, index: int) -> None:
+        """Enqueue a batch."""
+        ...
+
+    def fetch(self) -> Any:
+        """The frames of the last decode."""
+        ...
+
+
+class Clock(Protocol):
+    """The half of a device that measuring needs; see :class:`nervbench.device.base.Device`."""
+
+    def synchronize(self) -> None:
+        """Wait for all work."""
+        ...
+
+    def start(self) -> None:
+        """Start the stopwatch."""
+        ...
+
+    def stop(self) -> float:
+        """Seconds since start."""
+        ...
+
+    def now(self) -> float:
+        """Monotonic seconds, for budgets."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Raw times in seconds a decode call, warm-up apart, and how they were taken."""
+
+    samples_s: tuple[float, ...]
+    warm_up_s: tuple[float, ...]
+    stopped_by: str
+    calls_per_sample: int
+    wall_s: float
+
+
+def rotation(checked: tuple[int, ...], frames: int, batch: int, calls: int) -> Iterator[tuple[int, ...]]:
+    """Start frames of successive samples of ``calls`` decodes, for ever, going round the clip.
+
+    Only the last decode of a sample can be looked at. So where there are several, the last starts at a checked frame;
+    where there is one, the checked ones come first in each round, and a slow case gets to them.
+
+    >>> list(islice(rotation((0, 5), 6, 1, 1), 8))
+    [(0,), (5,), (1,), (2,), (3,), (4,), (0,), (5,)]
+    >>> list(islice(rotation((0, 5), 6, 1, 3), 3))
+    [(1, 2, 0), (3, 4, 5), (1, 2, 0)]
+    """
+    rest = [start for start in range(0, frames, batch) if start not in checked]
+    if calls == 1:
+        yield from ((start,) for start in cycle((*checked, *rest)))
+    others = cycle(rest or checked)
+    for last in cycle(checked):
+        yield (*islice(others, calls - 1), last)
+
+
+def measure(
+    session: Decoder,
+    clock: Clock,
+    starts: Iterator[tuple[int, ...]],
+    rule: Stopping,
+    observe: Callable[[int], None],
+) -> Timing:
+    """Time the decodes of ``starts``, one tuple a sample, until a rule stops them.
+
+    ``observe(start)`` is called after a sample with the start of its last decode, outside every timed span. A sample is
+    the time of its decodes divided by their number; a warm-up call is one decode.
+    """
+    clock.synchronize()
+    warm_up = [_timed(session, clock, next(starts)[-1:]) for _ in range(rule.warm_up)]
+    began = clock.now()
+    samples: list[float] = []
+    fired: str | None = None
+    while fired is None:
+        indices = next(starts)
+        samples.append(_timed(session, clock, indices) / len(indices))
+        observe(indices[-1])
+        fired = stopped_by(samples, clock.now() - began, rule)
+    return Timing(tuple(samples), tuple(warm_up), fired, len(indices), clock.now() - began)
+
+
+def _timed(session: Decoder, clock: Clock, indices: tuple[int, ...]) -> float:
+    """Seconds of so many decodes in a row."""
+    clock.start()
+    for index in indices:
+        session.decode(index)
+    clock.synchronize()
+    return clock.stop()
