@@ -126,8 +126,8 @@ class Stopping:
     noise: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.05
     min_samples: Count = 5
     max_samples: Count = 500
-    budget_s: Seconds = 8.0
-    warm_up: Annotated[int, Field(strict=True, ge=0, le=1000)] = 2
+    budget_s: Seconds = 6.0
+    warm_up: Annotated[int, Field(strict=True, ge=0, le=1000)] = 1
 
     def __post_init__(self) -> None:
         """Refuse an empty range."""
@@ -153,7 +153,7 @@ class Verify:
     """
 
     __pydantic_config__ = FORBID
-    frames: Annotated[int, Field(strict=True, ge=1, le=1000)] = 5
+    frames: Annotated[int, Field(strict=True, ge=1, le=1000)] = 3
     max_loss_db: Annotated[dict[Precision, Decibel], AfterValidator(lambda given: MAX_LOSS_DB | given)] = field(
         default_factory=MAX_LOSS_DB.copy
     )

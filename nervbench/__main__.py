@@ -1,0 +1,5 @@
+"""``python -m nervbench``."""
+
+from nervbench.cli import main
+
+main()

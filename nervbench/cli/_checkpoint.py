@@ -1,0 +1,56 @@
+"""A checkpoint named on the command line, and its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+
+import torch
+
+from nervbench.data.clip import Frames
+from nervbench.errors import CheckpointError, unknown
+from nervbench.model import checkpoint
+from nervbench.model.checkpoint import Checkpoint
+from nervbench.model.nerv import FrameDecoder, positions
+from nervbench.model.source import weights_of
+from nervbench.model.zoo import MODELS
+
+PIXELS_AT_ONCE = 500_000  # eager keeps several feature maps of hundreds of channels for each
+
+
+def opened(name: str) -> tuple[Checkpoint, int]:
+    """The checkpoint of a path, or of the name of a model that is shipped trained; and the bytes of its file.
+
+    Raises CheckpointError, for a name that is neither with the nearest one known.
+    """
+    path = Path(name)
+    if path.is_file():
+        return checkpoint.load(path), path.stat().st_size
+    if name in MODELS:
+        loaded = checkpoint.bundled(name)
+        shipped = resources.files("nervbench.model") / "weights" / f"{name}.safetensors"
+        return loaded, len(shipped.read_bytes())
+    if path.suffix or len(path.parts) != 1:
+        return checkpoint.load(path), 0  # raises, saying what is wrong with the path
+    msg = f"no such file, and {unknown('model', name, MODELS)}"
+    raise CheckpointError(msg)
+
+
+def decoded(loaded: Checkpoint, frames: int, indices: Sequence[int]) -> Iterator[tuple[Sequence[int], Frames]]:
+    """Decode frames of ``indices`` in fp32 eager, a few at a time: (indices, frames (N, H, W, 3) uint8)."""
+    decoder = FrameDecoder(loaded.model()).eval()
+    batch = max(1, min(8, PIXELS_AT_ONCE // (loaded.spec.width * loaded.spec.height)))
+    for start in range(0, len(indices), batch):
+        some = indices[start : start + batch]
+        with torch.inference_mode():
+            frames_NHW3 = decoder(positions(torch.tensor(some), frames)).numpy()
+        yield some, frames_NHW3
+
+
+def chosen(model: str, weights: str | None) -> Checkpoint:
+    """The weights of a named model (those asked for, else the shipped ones, else seeded), or of a checkpoint's path."""
+    if model not in MODELS:
+        return opened(model)[0]
+    shipped = (resources.files("nervbench.model") / "weights" / f"{model}.safetensors").is_file()
+    return weights_of(model, weights or ("bundled" if shipped else "seeded:0"))

@@ -1,0 +1,107 @@
+"""``nervbench decode``: frames of a checkpoint as a video or as images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nervbench.cli._progress import progress
+from nervbench.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from nervbench.data.clip import Frames
+    from nervbench.model.checkpoint import Checkpoint
+
+
+@click.command()
+@click.argument("checkpoint")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), required=True, help="A .mp4 file, or a folder for PNG files."
+)
+@click.option("--frames", "chosen", help="Which: 0,65,131 or 10:20 (the end is left out).  [default: all]")
+@click.option(
+    "--fps", type=click.FloatRange(0.1, 1000), default=25.0, show_default=True, help="Frames a second of the mp4."
+)
+@click.option("--total", type=click.IntRange(1), help="Frames of the clip, where the checkpoint does not say.")
+def command(checkpoint: str, out: Path, chosen: str | None, fps: float, total: int | None) -> None:
+    """Decode CHECKPOINT (a file, or the name of a shipped model) in fp32 to a video, or to PNG files named by frame.
+
+    \b
+    Example:  nervbench decode nerv-xs -o bunny.mp4
+              nervbench decode nerv-xs -o frames --frames 0,65,131
+    """  # noqa: D301 (click wants the character)
+    as_video = _wants_video(out)
+    from nervbench.cli._checkpoint import opened
+    from nervbench.data.video import write_images, write_video
+
+    loaded, _ = opened(checkpoint)
+    frames = _length(checkpoint, loaded, total)
+    indices = parse_frames(chosen, frames) if chosen is not None else tuple(range(frames))
+    pieces = _with_progress(loaded, frames, indices)
+    if as_video:
+        write_video(out, (piece for _, piece in pieces), fps)
+    else:
+        write_images(out, pieces)
+    click.echo(f"{out}: {len(indices)} frames of {loaded.spec.width}×{loaded.spec.height}")
+
+
+def parse_frames(text: str, frames: int) -> tuple[int, ...]:
+    """The indices of ``0,65,131``, ``a:b`` (b left out; either may be missing) or both, in the order given.
+
+    Raises ConfigError with every part that cannot be used.
+
+    >>> parse_frames("0,7:9", 10)
+    (0, 7, 8)
+    """
+    indices: list[int] = []
+    problems: list[str] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"([0-9]{0,9})(:?)([0-9]{0,9})", part.strip())
+        if not found or not any(found.groups()):
+            problems.append(f"--frames: '{part.strip()[:40]}' is not a frame; write 0,65,131 or 10:20")
+            continue
+        first, colon, last = found.groups()
+        start = int(first or 0)
+        stop = int(last or frames) if colon else start + 1
+        if not start < stop <= frames:
+            problems.append(f"--frames: '{part.strip()}' is empty or out of range; frames are 0 to {frames - 1}")
+            continue
+        indices += range(start, stop)
+    if problems:
+        raise ConfigError(problems)
+    return tuple(indices)
+
+
+def _wants_video(out: Path) -> bool:
+    if out.is_dir() or not out.suffix:
+        return False
+    if out.suffix.lower() == ".mp4":
+        return True
+    msg = f"--out: cannot write '{out.suffix}' files ({out.name}); give a .mp4 file, or a folder for PNG files"
+    raise ConfigError([msg])
+
+
+def _length(name: str, loaded: Checkpoint, total: int | None) -> int:
+    """The T of t / T, from the file or else from the command line."""
+    if loaded.frames is None and total is None:
+        msg = f"checkpoint {name} does not say how many frames its clip has; give it with --total"
+        raise CheckpointError(msg)
+    if loaded.frames is not None and total not in (None, loaded.frames):
+        msg = f"checkpoint {name} has {loaded.frames} frames, --total says {total}; leave it out"
+        raise ConfigError([msg])
+    return loaded.frames or total or 1
+
+
+def _with_progress(loaded: Checkpoint, frames: int, indices: Sequence[int]) -> Iterator[tuple[Sequence[int], Frames]]:
+    from nervbench.cli._checkpoint import decoded
+
+    done = 0
+    with progress("decode", len(indices)) as advance:
+        for some, piece in decoded(loaded, frames, indices):
+            yield some, piece
+            done += len(some)
+            advance(done, "")

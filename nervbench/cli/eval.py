@@ -1,0 +1,108 @@
+"""``nervbench eval``: how good a checkpoint's frames are against its source."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from nervbench.cli._progress import progress
+
+if TYPE_CHECKING:
+    from nervbench.data.clip import Clip
+    from nervbench.model.checkpoint import Checkpoint
+    from nervbench.records import Quality
+
+
+@click.command()
+@click.argument("checkpoint")
+@click.option(
+    "--clip",
+    "source",
+    default="bigbuckbunny",
+    show_default=True,
+    help="The source: a video, a folder of images, or 'bigbuckbunny'.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One object on stdout instead of lines.")
+def command(checkpoint: str, source: str, as_json: bool) -> None:
+    """Decode every frame of CHECKPOINT (a file, or the name of a shipped model) in fp32 and score it against the clip.
+
+    \b
+    Example:  nervbench eval nerv-xs
+              nervbench eval runs/bunny/nerv-xs.safetensors --clip bunny.mp4 --json
+    """  # noqa: D301 (click wants the character)
+    from nervbench.cli._checkpoint import opened
+    from nervbench.data.clip import open_clip
+
+    loaded, size_bytes = opened(checkpoint)
+    clip = open_clip(source)
+    _check_same_length(checkpoint, loaded, clip)
+    if loaded.notes.get("clip_sha256", clip.sha256) != clip.sha256:
+        click.echo(f"note: {checkpoint} was trained on another file ({loaded.notes.get('clip')})", err=True)
+    quality = _score(loaded, clip, size_bytes)
+    params = sum(tensor.numel() for tensor in loaded.tensors.values())
+    model: dict[str, int | str] = {
+        "checkpoint": checkpoint,
+        "family": loaded.spec.family,
+        "params": params,
+        "width": loaded.spec.width,
+        "height": loaded.spec.height,
+        "size_bytes": size_bytes,
+    }
+    if as_json:
+        scores = dataclasses.asdict(quality)
+        del scores["reference_psnr_db"]  # what is scored is the reference
+        click.echo(json.dumps(model | scores, indent=2))
+    else:
+        click.echo("\n".join(_lines(model, quality, clip)))
+
+
+def _check_same_length(name: str, loaded: Checkpoint, clip: Clip) -> None:
+    from nervbench.errors import CheckpointError
+
+    if loaded.frames not in (None, clip.frames):
+        msg = (
+            f"checkpoint {name} was trained on {loaded.frames} frames, the clip {clip.name} has {clip.frames}; "
+            f"give the clip it was trained on with --clip"
+        )
+        raise CheckpointError(msg)
+
+
+def _score(loaded: Checkpoint, clip: Clip, size_bytes: int) -> Quality:
+    from nervbench.cli._checkpoint import decoded
+    from nervbench.data.clip import DEFAULT_FILTER, FILTERS
+    from nervbench.scoring import Scorer
+
+    trained_with = loaded.notes.get("resized_with", DEFAULT_FILTER)
+    resample = trained_with if trained_with in FILTERS else DEFAULT_FILTER
+    scorer = Scorer(clip, (loaded.spec.width, loaded.spec.height), resample)
+    with progress("eval", clip.frames) as advance:
+        for indices, frames in decoded(loaded, clip.frames, range(clip.frames)):
+            scorer.add(indices, frames)
+            advance(indices[-1] + 1, f"PSNR {scorer.psnr_db():.2f} dB")
+    return scorer.quality(size_bytes)
+
+
+def _lines(model: dict[str, int | str], quality: Quality, clip: Clip) -> list[str]:
+    from nervbench.data.clip import AS_IT_IS
+    from nervbench.units import fixed, prefixed
+
+    resized = (
+        "as it is" if quality.resample == AS_IT_IS else f"resized from {clip.width}×{clip.height}, {quality.resample}"
+    )
+    similarity = (
+        "too small a frame for its five scales"
+        if quality.ms_ssim is None
+        else f"{fixed(quality.ms_ssim, 4)} mean, {fixed(quality.ms_ssim_worst, 4)} worst"
+    )
+    size = prefixed(float(model["size_bytes"]), "B")
+    worst = f"{quality.psnr_worst_db:.2f} dB worst (frame {quality.psnr_worst_frame})"
+    return [
+        f"{model['checkpoint']}: {model['family']}, {model['params']:,} parameters, {size}",
+        f"source    {quality.frames} frames of {quality.clip} at {model['width']}×{model['height']} ({resized})",
+        f"PSNR      {quality.psnr_db:.2f} dB mean, {worst}",
+        f"MS-SSIM   {similarity}",
+        f"rate      {quality.bits_per_pixel:.4f} bits per pixel (whole file)",
+    ]

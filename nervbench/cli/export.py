@@ -1,0 +1,34 @@
+"""``nervbench export``: a model as a file for another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FORMATS = ("onnx", "torchscript")
+
+
+@click.command()
+@click.argument("model")
+@click.option("--to", "form", type=click.Choice(FORMATS), required=True, help="The format of the file.")
+@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
+@click.option("--weights", help="bundled, seeded:N or a checkpoint.  [default: bundled where shipped, else seeded:0]")
+def command(model: str, form: str, out: Path, weights: str | None) -> None:
+    """Export MODEL (a name, or a checkpoint's path) in fp32, with a description beside it (OUT.json).
+
+    The file takes time positions t / T, float32 (batch,), and gives frames, uint8 (batch, height, width, 3).
+
+    \b
+    Example:  nervbench export nerv-s --to onnx -o nerv-s.onnx
+    """  # noqa: D301 (click wants the character)
+    from nervbench.cli._checkpoint import chosen
+    from nervbench.export.base import describe, write
+    from nervbench.files import write_atomically
+
+    checkpoint = chosen(model, weights)
+    content, artifact = write(checkpoint, form, "fp32")
+    write_atomically(out, content)
+    write_atomically(out.with_name(f"{out.name}.json"), describe(artifact))
+    made = checkpoint.notes.get("weights", "trained")
+    click.echo(f"{out}: {form}, {artifact.size_bytes:,} bytes, SHA-256 {artifact.sha256[:12]}…, weights: {made}")

@@ -1,0 +1,119 @@
+"""``nervbench run``: the cases of a bench.toml, measured and reported."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from nervbench.sweep.local import Event, Plan
+
+SOME_CASE_FAILED = 4
+
+
+@click.command()
+@click.argument("bench", type=click.Path(path_type=Path), default=Path("bench.toml"))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for results and report.  [default: a new one in runs/]"
+)
+@click.option("--only", metavar="GLOB", help="Only the cases whose name fits, such as 'nerv-xs/*' or '*/ov/*'.")
+@click.option(
+    "--resume", is_flag=True, help="Go on in a folder that has results: only cases without a row are measured."
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Folder for artifacts and reference frames.  [default: the user's cache]",
+)
+def command(bench: Path, out: Path | None, only: str | None, resume: bool, cache: Path | None) -> int:
+    """Measure the cases of BENCH (default: bench.toml) and write the report.
+
+    Every case runs in a fresh process, is compared with fp32 eager before it is timed, and ends as a row of
+    results.jsonl. Interrupt at any time; --resume does the rest.
+
+    \b
+    Example:  nervbench run --only 'nerv-xs/*' --out runs/first
+    """  # noqa: D301 (click wants the character)
+    from rich.console import Console
+
+    from nervbench.records import FAILED
+    from nervbench.report import pages, terminal
+    from nervbench.store import read
+    from nervbench.sweep.local import RESULTS, execute, locked
+
+    plan = _plan(bench, out, only, resume, cache)
+    with locked(plan.out):
+        tell = Teller(plan)
+        try:
+            for event in execute(plan):
+                tell(event)
+        except KeyboardInterrupt:
+            click.echo(f"interrupted; go on with: nervbench run {bench} --out {plan.out} --resume", err=True)
+            raise
+        page = pages.write(plan.out)
+    results = read(plan.out / RESULTS)
+    Console().print(terminal.table(results))
+    click.echo(f"report: {page}")
+    return SOME_CASE_FAILED if any(result.status in FAILED for result in results) else 0
+
+
+class Teller:
+    """Says on stderr what begins and how each case ended, with the time left.
+
+    One line each, written between the measurements: a bar that redraws itself would do so on a core that is being
+    timed.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._already = plan.total - len(plan.cases)
+        self._began = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """Tell an event."""
+        from nervbench.report.rows import decoding_fps, one_line
+        from nervbench.units import significant
+
+        if event.done == self._already and event.result is None:
+            self._began = time.monotonic()  # the time left is told from the cases, not from the preparation
+        told = "…"
+        if ended := event.result:
+            fps = decoding_fps(ended)
+            told = f"{ended.status.value} " + (f"{significant(fps)} FPS" if fps else one_line(ended.reason or ""))
+            told += self._left(event)
+        click.echo(f"[{event.done}/{event.total}] {event.text} {told}", err=True)
+
+    def _left(self, event: Event) -> str:
+        seconds = (time.monotonic() - self._began) / (event.done - self._already) * (event.total - event.done)
+        return f" ({seconds:.0f} s left)" if seconds else ""
+
+
+def _plan(bench: Path, out: Path | None, only: str | None, resume: bool, cache: Path | None) -> Plan:
+    """Everything that can be wrong with the command is found here, before anything is measured."""
+    import platformdirs
+
+    from nervbench import config, plugins
+    from nervbench.errors import ConfigError
+    from nervbench.files import writable_folder
+    from nervbench.model.zoo import MODELS
+    from nervbench.sweep.local import RESULTS, Plan, remaining
+
+    loaded = config.load(bench, MODELS, plugins.names(plugins.RUNTIMES))
+    cases = config.cases(loaded)
+    if only:
+        cases = config.select(cases, only)
+    if resume and out is None:
+        msg = "--resume needs --out: the folder to go on with"
+        raise ConfigError([msg])
+    folder = writable_folder(out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    if (folder / RESULTS).exists() and not resume:
+        msg = (
+            f"{folder} has results already; add --resume to measure what is missing, or give another folder with --out"
+        )
+        raise ConfigError([msg])
+    left = remaining(cases, folder / RESULTS)
+    kept = writable_folder(cache or platformdirs.user_cache_path("nervbench"))
+    return Plan(loaded, left, len(cases), folder.resolve(), kept.resolve())

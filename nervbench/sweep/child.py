@@ -1,0 +1,69 @@
+"""The other side of :mod:`nervbench.sweep.process`: ``python -m nervbench.sweep.child JOB ANSWER``.
+
+It ends when its parent does: the parent holds the other end of its standard input, and a thread here waits for that
+to close.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from nervbench import errors
+from nervbench.files import write_atomically
+from nervbench.sweep.jobs import AskJob, CaseJob, ExportJob, Failed, Job, ModelJob, ProbeJob
+
+ORPHANED = 75
+
+
+def answer(job: Job) -> Any:
+    """Do the job. Each kind imports only what it needs: a case must not carry what an export left in memory."""
+    match job:
+        case ProbeJob():
+            from nervbench.sweep.probe import run_probe  # noqa: PLC0415
+
+            return run_probe(job)
+        case AskJob():
+            from nervbench.sweep.probe import ask  # noqa: PLC0415
+
+            return ask(job)
+        case ModelJob():
+            from nervbench.sweep.prepare import prepare  # noqa: PLC0415
+
+            return prepare(job)
+        case ExportJob():
+            from nervbench.sweep.prepare import export  # noqa: PLC0415
+
+            return export(job)
+        case CaseJob():
+            from nervbench.sweep.worker import run_case  # noqa: PLC0415
+
+            return run_case(job)
+
+
+def main() -> None:
+    """Read the job, do it, write the answer."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    job_path, answer_path = Path(sys.argv[1]), Path(sys.argv[2])
+    job: Job = pickle.loads(job_path.read_bytes())
+    result: Any
+    try:
+        result = answer(job)
+    except errors.NervbenchError as error:
+        kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+        result = Failed(next(kinds), str(error))  # ours by name; a plugin's own kind as the one of ours it derives from
+    write_atomically(answer_path, pickle.dumps(result))
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1):  # not sys.stdin: a thread inside its buffer stops the interpreter from ending
+        pass
+    os._exit(ORPHANED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""What is handed to a process of the sweep, and what it hands back: plain records, pickled into a private folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nervbench.config import ClipSource, Stopping, Verify
+from nervbench.records import Artifact, Case, Cost, DeviceCard
+
+ArtifactKey = tuple[str, str]
+"""(format, precision)"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeJob:
+    """Describe a device and, if ``budget_s`` is over 0, measure its ceilings; the answer is a DeviceCard."""
+
+    device: str
+    budget_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AskJob:
+    """Ask runtimes what they can do on a device: (runtime, precision) pairs."""
+
+    device: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The artifact that a pair opens, or why it cannot run."""
+
+    wants: ArtifactKey | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelJob:
+    """Make what all cases of one model share: its reference frames, its source frames, its pictures, its costs.
+
+    ``batches`` are those in use: the frames to be compared are the first frames of a few batches spread over the
+    clip, and all that follow them in the batch. The answer is a :class:`Prepared`.
+    """
+
+    model: str
+    weights: str
+    clip: ClipSource
+    precisions: tuple[str, ...]
+    batches: tuple[int, ...]
+    checked: int
+    cache: Path
+    pictures: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What :class:`ModelJob` made. Frames lie in ``reference`` as one file each, the source as one array in ``source``.
+
+    ``trained`` weights have a source that they must resemble; ``reference_psnr_db`` is how well fp32 eager does.
+    """
+
+    model: str
+    weights: str
+    checkpoint: Path
+    checkpoint_bytes: int
+    frames: int
+    starts: tuple[int, ...]
+    costs: dict[str, Cost]
+    reference: Path
+    source: Path | None
+    reference_psnr_db: float | None
+    clip: str
+    clip_sha256: str
+    resample: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportJob:
+    """Make one artifact of a prepared model; the answer is an :class:`Exported`."""
+
+    checkpoint: Path
+    key: ArtifactKey
+    cache: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The artifact's file and description."""
+
+    path: Path
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class CaseJob:
+    """Measure one case; the answer is a Result."""
+
+    case: Case
+    device: str
+    card: DeviceCard
+    prepared: Prepared
+    exported: Exported
+    stopping: Stopping
+    verify: Verify
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A job that ended with an error of ours: the class of the error by name, and its message."""
+
+    error: str
+    message: str
+
+
+Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob

@@ -1,0 +1,188 @@
+"""The local executor: the cases of a plan, one after the other, each in a fresh process; a row is written as each ends.
+
+Preparation comes first: what is wrong with the input is found before anything is measured, and nothing is exported
+while something is timed. Progress is reported as events; nothing here prints, and nothing here runs while a case is
+measured but a wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nervbench import store
+from nervbench.config import Bench
+from nervbench.errors import ExportError, NervbenchError, OutputError
+from nervbench.records import Case, DeviceCard, Result, Status
+from nervbench.sweep import process
+from nervbench.sweep.jobs import (
+    ArtifactKey,
+    Asked,
+    AskJob,
+    CaseJob,
+    Exported,
+    ExportJob,
+    ModelJob,
+    Prepared,
+    ProbeJob,
+)
+
+PROBE_S = 6.0
+PREPARE_TIMEOUT_S = 24 * 3600.0
+ASK_TIMEOUT_S = 300.0
+RESULTS = "results.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth telling: what begins (``text``), or a case that ended (``result``).
+
+    ``done`` of ``total`` cases have.
+    """
+
+    text: str
+    done: int
+    total: int
+    result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do: the cases that are left, out of how many, with everything needed to do them."""
+
+    bench: Bench
+    cases: tuple[Case, ...]
+    total: int
+    out: Path
+    cache: Path
+    device: str = "cpu"
+
+
+def remaining(cases: tuple[Case, ...], results: Path) -> tuple[Case, ...]:
+    """The cases that have no row yet."""
+    ended = {result.case for result in store.read(results)} if results.exists() else set()
+    return tuple(case for case in cases if case not in ended)
+
+
+@contextlib.contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold the folder for one sweep; raises OutputError where another one has it. The lock ends with the process."""
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            msg = f"another sweep is writing to {out}; wait for it or give another folder with --out"
+            raise OutputError(msg) from None
+        yield
+
+
+def execute(plan: Plan) -> Iterator[Event]:
+    """Do the plan. Yields as things begin and end; every case that ends is already in the results file."""
+    if not plan.cases:
+        return
+    done = plan.total - len(plan.cases)
+    yield Event("asking the runtimes what they can do here", done, plan.total)
+    pairs = tuple(dict.fromkeys((case.runtime, case.precision) for case in plan.cases))
+    asked = ask_runtimes(plan.device, pairs)
+    prepared: dict[str, Prepared] = {}
+    for model in dict.fromkeys(case.model for case in plan.cases):
+        yield Event(f"preparing {model}: reference frames, source, pictures", done, plan.total)
+        prepared[model] = _answer(_model_job(plan, model))
+    exported: dict[tuple[str, ArtifactKey], Exported | str] = {}
+    for case in plan.cases:
+        answer = asked[case.runtime, case.precision]
+        if answer.wants and (case.model, answer.wants) not in exported:
+            yield Event(f"exporting {case.model} to {' '.join(answer.wants)}", done, plan.total)
+            exported[case.model, answer.wants] = _export(plan, prepared[case.model], answer.wants)
+    yield Event("measuring what the device can do at most", done, plan.total)
+    card = probe_device(plan.device, PROBE_S)
+    for case in plan.cases:
+        yield Event(case.name, done, plan.total)
+        result = _end(plan, case, card, asked[case.runtime, case.precision], prepared[case.model], exported)
+        store.append(plan.out / RESULTS, result)
+        done += 1
+        yield Event(case.name, done, plan.total, result)
+
+
+def _end(
+    plan: Plan,
+    case: Case,
+    card: DeviceCard,
+    asked: Asked,
+    prepared: Prepared,
+    exported: dict[tuple[str, ArtifactKey], Exported | str],
+) -> Result:
+    """Bring one case to its end."""
+    ended = Result(case, Status.UNSUPPORTED, asked.refusal, device=card, cost=prepared.costs[case.precision])
+    if not asked.wants:
+        return ended
+    artifact = exported[case.model, asked.wants]
+    if isinstance(artifact, str):
+        return dataclasses.replace(ended, status=Status.EXPORT_FAILED, reason=artifact)
+    job = CaseJob(case, plan.device, card, prepared, artifact, plan.bench.stopping, plan.bench.verify)
+    answer = process.run(job, plan.bench.limits.case_timeout_s)
+    if isinstance(answer, process.Died):
+        status = Status.TIMED_OUT if answer.timed_out else Status.CRASHED
+        return dataclasses.replace(ended, status=status, reason=answer.reason, artifact=artifact.artifact)
+    result: Result = answer
+    return result
+
+
+def probe_device(device: str, budget_s: float) -> DeviceCard:
+    """The device's card; with a budget over 0 its ceilings are measured too."""
+    card: DeviceCard = _answer(ProbeJob(device, budget_s))
+    return card
+
+
+def ask_runtimes(device: str, pairs: tuple[tuple[str, str], ...]) -> dict[tuple[str, str], Asked]:
+    """What each runtime says of each precision; one whose import takes the process down is asked alone, and refused."""
+    answer = process.run(AskJob(device, pairs), ASK_TIMEOUT_S)
+    if not isinstance(answer, process.Died):
+        together: dict[tuple[str, str], Asked] = answer
+        return together
+    alone: dict[tuple[str, str], Asked] = {}
+    for pair in pairs:
+        answer = process.run(AskJob(device, (pair,)), ASK_TIMEOUT_S)
+        died = isinstance(answer, process.Died)
+        alone |= {pair: Asked(refusal=f"the runtime cannot be loaded: {answer.reason}")} if died else answer
+    return alone
+
+
+def _export(plan: Plan, prepared: Prepared, key: ArtifactKey) -> Exported | str:
+    """The artifact, or why there is none."""
+    try:
+        answer = process.run(ExportJob(prepared.checkpoint, key, plan.cache), PREPARE_TIMEOUT_S)
+    except ExportError as error:
+        return str(error)
+    if isinstance(answer, process.Died):
+        return answer.reason
+    exported: Exported = answer
+    return exported
+
+
+def _model_job(plan: Plan, model: str) -> ModelJob:
+    cases = [case for case in plan.cases if case.model == model]
+    return ModelJob(
+        model=model,
+        weights=cases[0].weights,
+        clip=plan.bench.clip,
+        precisions=tuple(dict.fromkeys(case.precision for case in cases)),
+        batches=tuple(sorted({case.batch for case in cases})),
+        checked=plan.bench.verify.frames,
+        cache=plan.cache,
+        pictures=plan.out / "frames",
+    )
+
+
+def _answer(job: ProbeJob | ModelJob) -> Any:
+    """The answer of a job without which nothing can be measured."""
+    answer = process.run(job, PREPARE_TIMEOUT_S)
+    if isinstance(answer, process.Died):
+        msg = f"preparation failed: {answer.reason}"
+        raise NervbenchError(msg)
+    return answer

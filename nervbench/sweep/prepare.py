@@ -1,0 +1,107 @@
+"""What the cases of one model share, made once before they are measured: frames, pictures, artifacts.
+
+The reference is fp32 eager, decoded one frame at a time. It is kept in the cache under the hash of the weights, so a
+second run starts at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nervbench import quality
+from nervbench.data import clip as clips
+from nervbench.errors import ConfigError
+from nervbench.export.base import produce
+from nervbench.model import checkpoint as checkpoints
+from nervbench.model.checkpoint import Checkpoint
+from nervbench.model.cost import cost_of
+from nervbench.model.nerv import FrameDecoder, positions
+from nervbench.model.source import weights_of
+from nervbench.sweep import reference
+from nervbench.sweep.jobs import Exported, ExportJob, ModelJob, Prepared
+from nervbench.sweep.pictures import write_pictures
+
+PICTURES = 3
+
+
+def prepare(job: ModelJob) -> Prepared:
+    """Make the shared parts of a model. Raises InputError or ConfigError for weights or a clip that do not fit."""
+    checkpoint = weights_of(job.model, job.weights)
+    trained = not job.weights.startswith("seeded:")
+    clip = clips.open_clip(job.clip.source)
+    if checkpoint.frames not in (None, clip.frames):
+        msg = (
+            f"{job.model}: its weights ({job.weights}) were trained on {checkpoint.frames} frames, the clip "
+            f"{clip.name} has {clip.frames}; give the clip that it was trained on, or other weights"
+        )
+        raise ConfigError([msg])
+    starts = clips.spread(clip.frames, job.checked)
+    wanted = _wanted(clip.frames, starts, job.batches) if not trained else set(range(clip.frames))
+    folder = job.cache / "reference" / f"{checkpoint.sha256()[:32]}-{clip.frames}-torch{metadata.version('torch')}"
+    _decode_reference(checkpoint, clip.frames, wanted, folder)
+    size = (checkpoint.spec.width, checkpoint.spec.height)
+    source = _source(job, clip, size) if trained else None
+    path = job.cache / "checkpoints" / f"{checkpoint.sha256()[:32]}.safetensors"
+    checkpoints.save(path, checkpoint)  # each time: the exports read it, and a kept one may be damaged
+    prepared = Prepared(
+        model=job.model,
+        weights=job.weights,
+        checkpoint=path,
+        checkpoint_bytes=path.stat().st_size,
+        frames=clip.frames,
+        starts=starts,
+        costs={precision: cost_of(checkpoint.spec, precision) for precision in job.precisions},
+        reference=folder,
+        source=source,
+        reference_psnr_db=_reference_psnr(folder, source) if source else None,
+        clip=clip.name,
+        clip_sha256=clip.sha256,
+        resample=job.clip.resample if clip.size != size else clips.AS_IT_IS,
+    )
+    if source:
+        chosen = clips.spread(clip.frames, PICTURES)
+        write_pictures(job.pictures, job.model, chosen, np.load(source, mmap_mode="r"), reference.read(folder, chosen))
+    return prepared
+
+
+def export(job: ExportJob) -> Exported:
+    """One artifact of a prepared model, from the cache or made now."""
+    form, precision = job.key
+    return Exported(*produce(checkpoints.load(job.checkpoint), form, precision, job.cache))
+
+
+def _wanted(frames: int, starts: tuple[int, ...], batches: tuple[int, ...]) -> set[int]:
+    """The frames that will be compared: the batches that begin at the checked starts."""
+    return {(start + offset) % frames for start in starts for offset in range(max(batches))}
+
+
+def _decode_reference(checkpoint: Checkpoint, frames: int, wanted: set[int], folder: Path) -> None:
+    missing = sorted(index for index in wanted if not reference.path_of(folder, index).exists())
+    if not missing:
+        return
+    decoder = FrameDecoder(checkpoint.model()).eval()
+    with torch.inference_mode():
+        for index in missing:
+            frame = decoder(positions(torch.tensor([index]), frames))[0].numpy()
+            reference.save_array(reference.path_of(folder, index), frame)
+
+
+def _source(job: ModelJob, clip: clips.Clip, size: clips.Size) -> Path:
+    """The clip at the model's size as one array on disk, kept by content, size and filter."""
+    key = hashlib.sha256(f"{clip.sha256} {size} {job.clip.resample}".encode()).hexdigest()[:32]
+    path = job.cache / "source" / f"{key}.npy"
+    if not path.exists():
+        reference.save_array(path, clips.load(clip, size, job.clip.resample))
+    return path
+
+
+def _reference_psnr(folder: Path, source: Path) -> float:
+    """Mean PSNR of fp32 eager against the source, in dB."""
+    frames = np.load(source, mmap_mode="r")
+    each = (quality.psnr_per_frame(reference.read(folder, [i]), frames[i : i + 1])[0] for i in range(len(frames)))
+    return float(np.mean(list(each)))

@@ -1,0 +1,99 @@
+"""One job in a fresh process: started, waited for without using a core, and its ending told apart.
+
+A fresh process is the unit of isolation: no case inherits the threads, the caches or the memory of another, and one
+that crashes or hangs takes nothing with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from nervbench import errors
+from nervbench.sweep.jobs import Failed, Job
+
+LAST_WORDS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A process that ended without an answer."""
+
+    timed_out: bool
+    reason: str
+
+
+def run(job: Job, timeout_s: float) -> Any:
+    """The answer of the job, or :class:`Died`. An error of ours inside the job is raised here again."""
+    with tempfile.TemporaryDirectory(prefix="nervbench-") as scratch:
+        folder = Path(scratch)
+        (folder / "job").write_bytes(pickle.dumps(job))
+        with (folder / "log").open("wb") as log:
+            # -P: a file torch.py in the folder where someone works is not PyTorch.
+            command = [sys.executable, "-P", "-m", "nervbench.sweep.child", str(folder / "job"), str(folder / "answer")]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
+            try:
+                code = _wait(process, timeout_s)
+            finally:  # also after Ctrl-C
+                _end(process)
+        if not (folder / "answer").exists():
+            reason = f"no end after {timeout_s:g} s" if code is None else _ending(code)
+            return Died(code is None, f"{reason}{_last_words(folder / 'log')}")
+        # The answer is whole, whatever a library did to the process afterwards, while it was being taken down.
+        answer = pickle.loads((folder / "answer").read_bytes())
+    if isinstance(answer, Failed):
+        kind = getattr(errors, answer.error)
+        raise kind([answer.message] if kind is errors.ConfigError else answer.message)
+    return answer
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
+    """The exit code, or None when the time is over.
+
+    ``Popen.wait`` with a timeout looks every 50 ms, on a core that may be the one that is timed; without one it sleeps.
+    """
+    waiting = threading.Thread(target=process.wait, daemon=True)
+    waiting.start()
+    waiting.join(timeout_s)
+    return process.returncode
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """If it still runs, kill the process and what it started (a compiler, say)."""
+    if process.returncode is None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker = psutil.Process(process.pid)
+            for member in (*worker.children(recursive=True), worker):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
+        process.wait()
+    if process.stdin:
+        process.stdin.close()
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        name = {int(known): known.name for known in signal.Signals}.get(-code, f"signal {-code}")
+        hint = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
+        return f"the worker was ended by {name}{hint}"
+    return f"the worker ended with exit code {code} and without a result"
+
+
+def _last_words(log: Path) -> str:
+    """The end of what the process wrote, on one line."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4 * LAST_WORDS))
+        text = " ".join(file.read().decode(errors="replace").split())
+    cut = "…" if len(text) > LAST_WORDS else ""
+    return f"; its last words: {cut}{text[-LAST_WORDS:]}" if text else ""

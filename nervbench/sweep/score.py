@@ -1,0 +1,62 @@
+"""Quality: every frame of the clip decoded by the case and held against the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nervbench import quality
+from nervbench.device.base import Device
+from nervbench.records import Quality
+from nervbench.runtime.base import Session
+from nervbench.sweep.jobs import CaseJob
+from nervbench.sweep.reference import Frames
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """PSNR of every frame, known before the timing; MS-SSIM, which is slow, is computed when asked for, after it."""
+
+    job: CaseJob
+    frames: Frames
+    source: Frames
+    psnr_db: list[float]
+    wrong: str | None
+
+    def quality(self) -> Quality:
+        """PSNR and MS-SSIM, mean and worst."""
+        prepared = self.job.prepared
+        count, height, width, _ = self.source.shape
+        return quality.summary(
+            self.psnr_db,
+            quality.ms_ssim_per_frame(self.frames, self.source) or (),
+            bits_per_pixel=8 * prepared.checkpoint_bytes / (count * height * width),
+            clip=prepared.clip,
+            clip_sha256=prepared.clip_sha256,
+            resample=prepared.resample,
+            reference_psnr_db=prepared.reference_psnr_db,
+        )
+
+
+def score(job: CaseJob, session: Session, device: Device) -> Scored:
+    """Decode the whole clip and say whether it lost more than the precision may."""
+    prepared = job.prepared
+    source: Frames = np.load(str(prepared.source), mmap_mode="r")
+    decoded = []
+    for start in range(0, prepared.frames, job.case.batch):
+        session.decode(start)
+        device.synchronize()
+        decoded.append(session.fetch())
+    frames = np.concatenate(decoded)[: prepared.frames]
+    psnr_db = quality.psnr_per_frame(frames, source)
+    reached = float(np.mean(psnr_db))
+    reference = prepared.reference_psnr_db or reached
+    allowed = job.verify.max_loss_db[job.case.precision]
+    wrong = None
+    if reference - reached > allowed:
+        wrong = (
+            f"{reached:.2f} dB against the source, {reference - reached:.2f} dB less than fp32 eager "
+            f"({reference:.2f} dB); {job.case.precision} may lose {allowed:g} dB"
+        )
+    return Scored(job, frames, source, psnr_db, wrong)

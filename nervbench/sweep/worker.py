@@ -1,0 +1,158 @@
+"""One case, in a process of its own: open, verify, measure, verify what was measured. A wrong answer is never timed."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import sys
+import traceback
+from importlib import metadata
+
+from nervbench import errors, plugins
+from nervbench.device.base import Counters, Device
+from nervbench.measure import checks, scenario
+from nervbench.records import Environment, Result, Status, Telemetry
+from nervbench.runtime.base import Opening, Runtime, Session
+from nervbench.sweep.compare import Comparison, Watch
+from nervbench.sweep.jobs import CaseJob
+from nervbench.sweep.score import Scored, score
+
+ENDINGS: dict[type[errors.NervbenchError], Status] = {
+    errors.UnsupportedError: Status.UNSUPPORTED,
+    errors.ExportError: Status.EXPORT_FAILED,
+    errors.LoadError: Status.LOAD_FAILED,
+    errors.WrongOutputError: Status.WRONG_OUTPUT,
+    errors.FellBackError: Status.FELL_BACK,
+}
+"""How each of our errors ends a case; one that is not here is about the files given and ends LOAD_FAILED."""
+
+ALLOCATION = ("can't allocate memory", "out of memory", "bad_alloc", "bad allocation", "failed to allocate")
+TRACEBACK_LINES = 12
+
+
+def run_case(job: CaseJob) -> Result:
+    """Measure one case; every ending is a Result."""
+    result = Result(
+        case=job.case,
+        status=Status.CRASHED,
+        device=job.card,
+        artifact=job.exported.artifact,
+        cost=job.prepared.costs[job.case.precision],
+    )
+    try:
+        device: Device = plugins.load(plugins.DEVICES, job.device)()
+        runtime: Runtime = plugins.load(plugins.RUNTIMES, job.case.runtime)
+        result = dataclasses.replace(result, environment=_environment(runtime, job))
+        return _measured(result, job, device, runtime)
+    except errors.NervbenchError as error:
+        status = next((ending for kind, ending in ENDINGS.items() if isinstance(error, kind)), Status.LOAD_FAILED)
+        return dataclasses.replace(result, status=status, reason=str(error))
+    except Exception as error:  # noqa: BLE001 (a runtime may raise anything; here it becomes a row)
+        status, reason = _unexpected(error)
+        return dataclasses.replace(result, status=status, reason=reason)
+
+
+def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) -> Result:
+    began = device.now()
+    with runtime.open(_opening(job)) as session:
+        load_s = device.now() - began
+        comparison = Comparison(job)
+        for start in job.prepared.starts:
+            session.decode(start)
+            device.synchronize()
+            comparison.add(start, session.fetch())
+        result = dataclasses.replace(result, fidelity=comparison.fidelity())
+        if wrong := comparison.wrong():
+            return dataclasses.replace(result, status=Status.WRONG_OUTPUT, reason=f"before timing: {wrong}")
+        scored = score(job, session, device) if job.prepared.source else None
+        if scored and scored.wrong:
+            return dataclasses.replace(
+                result, status=Status.WRONG_OUTPUT, reason=scored.wrong, quality=scored.quality()
+            )
+        return _timed(result, job, device, session, comparison, scored, load_s)
+
+
+def _timed(
+    result: Result,
+    job: CaseJob,
+    device: Device,
+    session: Session,
+    comparison: Comparison,
+    scored: Scored | None,
+    load_s: float,
+) -> Result:
+    """Take the samples, then check frames of the timed run and finish what is slow to score."""
+    watch = Watch(session, set(job.prepared.starts))
+    calls = scenario.CALLS[job.case.scenario]
+    starts = scenario.rotation(job.prepared.starts, job.prepared.frames, job.case.batch, calls)
+    before, began = device.counters(), device.now()
+    timing = scenario.measure(session, device, starts, job.stopping, watch)
+    after, ended = device.counters(), device.now()
+    others = _others_share(before, after, ended - began, job)
+    switches = _difference(before.involuntary_switches, after.involuntary_switches)
+    for start, frames in watch.kept:
+        comparison.add(start, frames, during=True)
+    result = dataclasses.replace(
+        result,
+        telemetry=Telemetry(
+            warm_up_s=timing.warm_up_s,
+            stopped_by=timing.stopped_by,
+            calls_per_sample=timing.calls_per_sample,
+            load_s=load_s,
+            wall_s=timing.wall_s,
+            others_cpu_share=others,
+            process_cpu_s=_difference(before.process_cpu_s, after.process_cpu_s),
+            peak_memory_bytes=after.peak_memory_bytes,
+            involuntary_switches=None if switches is None else int(switches),
+        ),
+        fidelity=comparison.fidelity(),
+        quality=scored.quality() if scored else None,
+    )
+    if wrong := comparison.wrong():
+        return dataclasses.replace(result, status=Status.WRONG_OUTPUT, reason=f"during the timed run: {wrong}")
+    doubts = checks.doubts_about(timing.samples_s, job.stopping.noise, others)
+    return dataclasses.replace(result, status=Status.OK, samples_s=timing.samples_s, doubts=doubts)
+
+
+def _opening(job: CaseJob) -> Opening:
+    case = job.case
+    return Opening(job.exported.path, job.exported.artifact, case.precision, case.batch, job.prepared.frames, job.card)
+
+
+def _environment(runtime: Runtime, job: CaseJob) -> Environment:
+    packages = ("nervbench", "numpy", *runtime.packages)
+    return Environment(
+        python=platform.python_version(),
+        system=platform.platform(),
+        versions={name: _version(name) for name in packages},
+        settings={"process": "fresh for this case", "threads": str(job.card.threads or "unknown")},
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # the module comes under another name, as from onnxruntime-gpu
+        return str(getattr(sys.modules.get(package), "__version__", "unknown"))
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
+def _others_share(before: Counters, after: Counters, wall_s: float, job: CaseJob) -> float | None:
+    """The share of the processors' time that other processes took while this one was timed."""
+    system_s = _difference(before.system_cpu_s, after.system_cpu_s)
+    own_s = _difference(before.process_cpu_s, after.process_cpu_s)
+    if system_s is None or own_s is None or not job.card.threads or wall_s <= 0:
+        return None
+    return max(0.0, (system_s - own_s) / (wall_s * job.card.threads))
+
+
+def _unexpected(error: Exception) -> tuple[Status, str]:
+    """Status and reason of an error that is not ours."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or any(words in text.lower() for words in ALLOCATION):
+        return Status.OUT_OF_MEMORY, text.splitlines()[0]
+    where = "".join(traceback.format_exception(error)).splitlines()[-TRACEBACK_LINES:]
+    return Status.CRASHED, "\n".join([text, *where])
