@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from nervbench.sweep.local import Event, Plan
 
 SOME_CASE_FAILED = 4
+WIDE = 160  # columns where the output is a file or a pipe: no name of a case is folded there
 
 
 @click.command()
@@ -56,7 +58,7 @@ def command(bench: Path, out: Path | None, only: str | None, resume: bool, cache
             raise
         page = pages.write(plan.out)
     results = read(plan.out / RESULTS)
-    Console().print(terminal.table(results))
+    Console(width=None if sys.stdout.isatty() else WIDE).print(terminal.table(results))
     click.echo(f"report: {page}")
     return SOME_CASE_FAILED if any(result.status in FAILED for result in results) else 0
 

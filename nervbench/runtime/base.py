@@ -68,9 +68,15 @@ class Session(Protocol):
 class Runtime(Protocol):
     """What executes an artifact."""
 
-    name: str
-    packages: tuple[str, ...]
-    """Packages whose versions belong to a result."""
+    @property
+    def name(self) -> str:
+        """Its name in cases and on the command line."""
+        ...
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Packages whose versions belong to a result."""
+        ...
 
     def wants(self, precision: str) -> tuple[str, str]:
         """(format, precision) of the artifact that it opens to run in ``precision``."""

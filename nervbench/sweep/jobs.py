@@ -78,10 +78,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class ExportJob:
-    """Make one artifact of a prepared model; the answer is an :class:`Exported`."""
+    """Make artifacts of a prepared model; the answer is :data:`Exports`."""
 
     checkpoint: Path
-    key: ArtifactKey
+    keys: tuple[ArtifactKey, ...]
     cache: Path
 
 
@@ -91,6 +91,10 @@ class Exported:
 
     path: Path
     artifact: Artifact
+
+
+Exports = dict[ArtifactKey, Exported | str]
+"""Artifacts, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 from nervbench import store
 from nervbench.config import Bench
-from nervbench.errors import ExportError, NervbenchError, OutputError
+from nervbench.errors import NervbenchError, OutputError
 from nervbench.records import Case, DeviceCard, Result, Status
 from nervbench.sweep import process
 from nervbench.sweep.jobs import (
@@ -25,8 +25,8 @@ from nervbench.sweep.jobs import (
     Asked,
     AskJob,
     CaseJob,
-    Exported,
     ExportJob,
+    Exports,
     ModelJob,
     Prepared,
     ProbeJob,
@@ -93,17 +93,17 @@ def execute(plan: Plan) -> Iterator[Event]:
     for model in dict.fromkeys(case.model for case in plan.cases):
         yield Event(f"preparing {model}: reference frames, source, pictures", done, plan.total)
         prepared[model] = _answer(_model_job(plan, model))
-    exported: dict[tuple[str, ArtifactKey], Exported | str] = {}
-    for case in plan.cases:
-        answer = asked[case.runtime, case.precision]
-        if answer.wants and (case.model, answer.wants) not in exported:
-            yield Event(f"exporting {case.model} to {' '.join(answer.wants)}", done, plan.total)
-            exported[case.model, answer.wants] = _export(plan, prepared[case.model], answer.wants)
+    exported: dict[str, Exports] = {}
+    for model in prepared:
+        cases = (asked[case.runtime, case.precision] for case in plan.cases if case.model == model)
+        keys = tuple(dict.fromkeys(answer.wants for answer in cases if answer.wants))
+        yield Event(f"exporting {model}: {', '.join(' '.join(key) for key in keys) or 'nothing'}", done, plan.total)
+        exported[model] = _export(plan, prepared[model], keys)
     yield Event("measuring what the device can do at most", done, plan.total)
     card = probe_device(plan.device, PROBE_S)
     for case in plan.cases:
         yield Event(case.name, done, plan.total)
-        result = _end(plan, case, card, asked[case.runtime, case.precision], prepared[case.model], exported)
+        result = _end(plan, case, card, asked[case.runtime, case.precision], prepared[case.model], exported[case.model])
         store.append(plan.out / RESULTS, result)
         done += 1
         yield Event(case.name, done, plan.total, result)
@@ -115,13 +115,13 @@ def _end(
     card: DeviceCard,
     asked: Asked,
     prepared: Prepared,
-    exported: dict[tuple[str, ArtifactKey], Exported | str],
+    exports: Exports,
 ) -> Result:
     """Bring one case to its end."""
     ended = Result(case, Status.UNSUPPORTED, asked.refusal, device=card, cost=prepared.costs[case.precision])
     if not asked.wants:
         return ended
-    artifact = exported[case.model, asked.wants]
+    artifact = exports[asked.wants]
     if isinstance(artifact, str):
         return dataclasses.replace(ended, status=Status.EXPORT_FAILED, reason=artifact)
     job = CaseJob(case, plan.device, card, prepared, artifact, plan.bench.stopping, plan.bench.verify)
@@ -153,16 +153,17 @@ def ask_runtimes(device: str, pairs: tuple[tuple[str, str], ...]) -> dict[tuple[
     return alone
 
 
-def _export(plan: Plan, prepared: Prepared, key: ArtifactKey) -> Exported | str:
-    """The artifact, or why there is none."""
-    try:
-        answer = process.run(ExportJob(prepared.checkpoint, key, plan.cache), PREPARE_TIMEOUT_S)
-    except ExportError as error:
-        return str(error)
-    if isinstance(answer, process.Died):
-        return answer.reason
-    exported: Exported = answer
-    return exported
+def _export(plan: Plan, prepared: Prepared, keys: tuple[ArtifactKey, ...]) -> Exports:
+    """The artifacts, or why there is none; if making them takes the process down, each is made alone."""
+    if not keys:
+        return {}
+    answer = process.run(ExportJob(prepared.checkpoint, keys, plan.cache), PREPARE_TIMEOUT_S)
+    if not isinstance(answer, process.Died):
+        exports: Exports = answer
+        return exports
+    if len(keys) == 1:
+        return {keys[0]: answer.reason}
+    return {key: export for alone in keys for key, export in _export(plan, prepared, (alone,)).items()}
 
 
 def _model_job(plan: Plan, model: str) -> ModelJob:

@@ -15,7 +15,7 @@ import torch
 
 from nervbench import quality
 from nervbench.data import clip as clips
-from nervbench.errors import ConfigError
+from nervbench.errors import ConfigError, ExportError
 from nervbench.export.base import produce
 from nervbench.model import checkpoint as checkpoints
 from nervbench.model.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ from nervbench.model.cost import cost_of
 from nervbench.model.nerv import FrameDecoder, positions
 from nervbench.model.source import weights_of
 from nervbench.sweep import reference
-from nervbench.sweep.jobs import Exported, ExportJob, ModelJob, Prepared
+from nervbench.sweep.jobs import Exported, ExportJob, Exports, ModelJob, Prepared
 from nervbench.sweep.pictures import write_pictures
 
 PICTURES = 3
@@ -69,10 +69,16 @@ def prepare(job: ModelJob) -> Prepared:
     return prepared
 
 
-def export(job: ExportJob) -> Exported:
-    """One artifact of a prepared model, from the cache or made now."""
-    form, precision = job.key
-    return Exported(*produce(checkpoints.load(job.checkpoint), form, precision, job.cache))
+def export(job: ExportJob) -> Exports:
+    """Artifacts of a prepared model, from the cache or made now; one that fails does not stop the others."""
+    checkpoint = checkpoints.load(job.checkpoint)
+    exports: Exports = {}
+    for key in job.keys:
+        try:
+            exports[key] = Exported(*produce(checkpoint, *key, job.cache))
+        except ExportError as error:
+            exports[key] = str(error)
+    return exports
 
 
 def _wanted(frames: int, starts: tuple[int, ...], batches: tuple[int, ...]) -> set[int]:

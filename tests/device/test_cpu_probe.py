@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+import time
 
 import pytest
 import torch
@@ -68,8 +68,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._now = 0.0
-        read: Callable[[], float] = lambda: self._now  # noqa: E731
-        monkeypatch.setattr(cpu_probe.time, "perf_counter", read)
+        monkeypatch.setattr(time, "perf_counter", lambda: self._now)
 
     def pass_by(self, seconds: float) -> None:
         """Let time pass."""

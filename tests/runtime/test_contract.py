@@ -101,7 +101,8 @@ def test_frames(named: tuple[str, str, Session], reference: Frames) -> None:
         session.decode(start)
         frames = session.fetch()
 
-        assert (frames.shape, frames.dtype) == ((BATCH, 24, 32, 3), np.uint8)
+        assert frames.shape == (BATCH, 24, 32, 3)
+        assert frames.dtype == np.uint8
         assert frames.flags.c_contiguous
         assert distance_db(frames, reference[start : start + BATCH]) > BOUND_DB[precision]
 

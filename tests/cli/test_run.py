@@ -1,0 +1,158 @@
+"""``nervbench run``: its exit codes and what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nervbench import store
+from nervbench.records import Status
+from nervbench.sweep import local
+
+Run = Callable[..., Any]
+
+BENCH = """
+clip = {{ source = "clip" }}
+models = [{{ name = "nerv-xs", weights = "seeded:0" }}]
+matrix = [{{ models = ["nerv-xs"], runtimes = ["eager"], precisions = ["fp32", "int8"] }}]
+stopping = {{ min_samples = 1, max_samples = 2, budget_s = 0.5 }}
+limits = {{ case_timeout_s = {timeout} }}
+verify = {{ frames = 1 }}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "PROBE_S", 0.0)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What these tests share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Path:
+    """A bench.toml with one case that works and one that cannot."""
+    return written(tmp_path)
+
+
+def written(folder: Path, timeout: float = 120.0) -> Path:
+    """A bench.toml, and its clip of two frames."""
+    (folder / "clip").mkdir(exist_ok=True)
+    for index in range(2):
+        Image.fromarray(np.full((180, 320, 3), 100 * index, np.uint8)).save(folder / "clip" / f"{index}.png")
+    path = folder / "bench.toml"
+    path.write_text(BENCH.format(timeout=timeout))
+    return path
+
+
+def test_done(run: Run, bench: Path, cache: Path, tmp_path: Path) -> None:
+    """A run whose cases end OK or UNSUPPORTED is exit code 0; it prints the table and where the report is."""
+    out = tmp_path / "out"
+    outcome = run("run", bench, "--out", out, "--cache", cache)
+    rows = store.read(out / "results.jsonl")
+
+    assert outcome.code == 0, outcome.err
+    assert [row.status for row in rows] == [Status.OK, Status.UNSUPPORTED]
+    assert (out / "report.md").is_file()
+    assert f"report: {out / 'report.md'}" in outcome.out
+    assert "nerv-xs/fp32/eager/b1" in outcome.out
+    assert "[1/2] nerv-xs/fp32/eager/b1 OK " in outcome.err
+    assert "[2/2] nerv-xs/int8/eager/b1 UNSUPPORTED int8 is not available" in outcome.err
+
+    refused = run("run", bench, "--out", out, "--cache", cache)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err == (
+        f"nervbench: {out} has results already; add --resume to measure what is missing, "
+        "or give another folder with --out\n"
+    )
+    again = run("run", bench, "--out", out, "--cache", cache, "--resume")
+    assert (again.code, again.err) == (0, "")
+    assert store.read(out / "results.jsonl") == rows
+
+
+def test_some_case_failed(run: Run, tmp_path: Path, cache: Path) -> None:
+    """A case that failed is exit code 4; the table and the report are there all the same."""
+    out = tmp_path / "out"
+    outcome = run("run", written(tmp_path, timeout=0.05), "--out", out, "--only", "*/fp32/*", "--cache", cache)
+    (row,) = store.read(out / "results.jsonl")
+
+    assert outcome.code == 4
+    assert (row.status, row.reason) == (Status.TIMED_OUT, "no end after 0.05 s")
+    assert "TIMED_OUT" in outcome.out
+    assert (out / "report.md").is_file()
+
+
+def test_all_mistakes_at_once(run: Run, bench: Path, tmp_path: Path) -> None:
+    """Every mistake of a bench.toml is reported, and nothing is begun."""
+    bench.write_text(
+        bench.read_text().replace('"clip"', '"clop"').replace("eager", "eagr").replace("max_samples", "max_sample")
+        .replace("nerv-xs", "nerv-xz").replace("frames", "framse")
+    )  # fmt: skip
+    outcome = run("run", bench, "--out", tmp_path / "out")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "no such file or folder: " in outcome.err
+    for nearest in ("nerv-xs", "eager", "max_samples", "frames"):
+        assert f"did you mean '{nearest}'?" in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_bench(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a bench.toml the message says what to give."""
+    monkeypatch.chdir(tmp_path)
+    outcome = run("run")
+
+    assert outcome.code == 1
+    assert outcome.err == (
+        "nervbench: bench.toml: cannot be read (No such file or directory); give the path of a bench.toml\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--only", "nerv-l/*"], "no case matches 'nerv-l/*'; there are 2, such as nerv-xs/fp32/eager/b1"),
+        (["--resume"], "--resume needs --out"),
+        (["--out", "/proc/nervbench"], "cannot write to the folder /proc/nervbench: "),
+        (["--out", "bench.toml"], "cannot write to the folder bench.toml: File exists; choose another with --out"),
+        (["--out", "bench.toml/out"], "cannot write to the folder bench.toml/out: Not a directory"),
+        (["--out", "out", "--cache", "bench.toml/cache"], "cannot write to the folder bench.toml/cache: "),
+    ],
+)
+def test_wrong_words(run: Run, bench: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], says: str) -> None:
+    """What is wrong with the command is one message, exit code 1, before anything is measured."""
+    monkeypatch.chdir(bench.parent)
+    monkeypatch.setattr(local, "execute", None)
+    outcome = run("run", *words)
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert says in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_damaged_clip(run: Run, bench: Path, cache: Path, tmp_path: Path) -> None:
+    """A clip that is found to be damaged is exit code 1 in its own words; no case has begun."""
+    (tmp_path / "clip" / "1.png").write_bytes(b"no picture")
+    outcome = run("run", bench, "--out", tmp_path / "out", "--cache", cache)
+
+    assert outcome.code == 1
+    assert "1.png cannot be read as an image" in outcome.err
+    assert not (tmp_path / "out" / "results.jsonl").exists()
+
+
+def test_damaged_results(run: Run, bench: Path, tmp_path: Path) -> None:
+    """Results that cannot be read are not written over, and the line is named."""
+    (tmp_path / "results.jsonl").write_text("{}\n{}\n")
+    outcome = run("run", bench, "--out", tmp_path, "--resume")
+
+    assert outcome.code == 1
+    assert "results.jsonl, line 1: no valid schema number" in outcome.err

@@ -1,0 +1,84 @@
+"""A clip of four frames, nerv-xs weights that fit it, and the fake runtimes on the path of child processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nervbench.config import Bench, ClipSource, Limits, MatrixEntry, ModelEntry, Stopping, Verify
+from nervbench.model import checkpoint
+from nervbench.model.nerv import FrameDecoder, positions
+from nervbench.model.zoo import spec_of
+from nervbench.records import Result, case_of
+from nervbench.sweep import local
+from nervbench.sweep.local import Event, Plan, execute, remaining
+
+FAKES = Path(__file__).parent / "fakes"
+FRAMES = 4
+SEEDED = "seeded:3"
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Where the sweeps of these tests take place."""
+
+    root: Path
+    clip: Path
+    trained: Path
+    """A checkpoint whose frames are those of the clip, but for the noise that was put on the clip."""
+
+    @property
+    def cache(self) -> Path:
+        """The cache that all sweeps share."""
+        return self.root / "cache"
+
+    def plan(self, out: Path, names: list[str], weights: str = SEEDED, timeout_s: float = 60.0) -> Plan:
+        """The cases ``runtime/precision/batch/scenario`` that have no row yet."""
+        parts = [name.split("/") for name in names]
+        cases = tuple(case_of("nerv-xs", p, runtime, int(batch), way, weights) for runtime, p, batch, way in parts)
+        bench = Bench(
+            models=(ModelEntry("nerv-xs", weights),),
+            matrix=(MatrixEntry(("nerv-xs",), ("works",)),),
+            clip=ClipSource(str(self.clip)),
+            stopping=Stopping(max_samples=12, budget_s=2.0),
+            limits=Limits(timeout_s),
+            verify=Verify(frames=2),
+        )
+        out.mkdir(exist_ok=True)
+        return Plan(bench, remaining(cases, out / local.RESULTS), len(cases), out, self.cache)
+
+
+def ended(plan: Plan) -> tuple[dict[str, Result], list[Event]]:
+    """Do the plan: the results by runtime, and all events."""
+    events = list(execute(plan))
+    results = [event.result for event in events if event.result]
+    return {result.case.runtime: result for result in results}, events
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """Clip and weights on disk, fakes on the path, and no time spent on probing the device."""
+    root = tmp_path_factory.mktemp("studio")
+    weights = dataclasses.replace(checkpoint.seeded(spec_of("nerv-xs"), 3), frames=FRAMES)
+    trained = root / "trained.safetensors"
+    checkpoint.save(trained, weights)
+    decoder = FrameDecoder(weights.model())
+    generator = np.random.default_rng(0)
+    (root / "clip").mkdir()
+    for index in range(FRAMES):
+        with torch.inference_mode():
+            frame = decoder(positions(torch.tensor([index]), FRAMES))[0].numpy()
+        noisy = np.clip(frame + generator.normal(0, 5, frame.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(root / "clip" / f"{index}.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "PROBE_S", 0.0)
+        patch.setenv("PYTHONPATH", str(FAKES), prepend=os.pathsep)
+        yield Studio(root, root / "clip", trained)

@@ -1,0 +1,136 @@
+"""Runtimes of another package, each with a fault of its own. Found through the dist-info beside this file.
+
+Their frames are the reference frames, read from the cache that the artifact lies in; no network is computed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from nervbench.errors import FellBackError, LoadError
+from nervbench.records import DeviceCard
+from nervbench.runtime.base import Frames, Opening
+
+
+@dataclass
+class Session:
+    """Gives the reference frames, changed by what the runtime does to them."""
+
+    opening: Opening
+    runtime: Fake
+    decodes: int = 0
+    start: int = -1
+
+    def decode(self, index: int) -> None:
+        self.decodes, self.start = self.decodes + 1, index
+        self.runtime.at_decode(self)
+
+    def fetch(self) -> Frames:
+        (folder,) = (self.opening.path.parents[1] / "reference").iterdir()
+        indices = [(self.start + offset) % self.opening.frames for offset in range(self.opening.batch)]
+        frames: Frames = np.stack([np.load(folder / f"{index:06d}.npy") for index in indices])
+        changed: Frames = self.runtime.change(frames, self)
+        return changed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@dataclass
+class Fake:
+    """A runtime that works, but for what is given."""
+
+    name: str
+    at_decode: Callable[[Session], object] = lambda _session: None
+    change: Callable[[Frames, Session], Any] = lambda frames, _session: frames
+    refuses: str | None = None
+    form: str = "checkpoint"
+    fails: Exception | None = None
+    packages: tuple[str, ...] = ("fake-runtimes", "not-installed")
+
+    def wants(self, precision: str) -> tuple[str, str]:
+        return self.form, precision
+
+    def refusal(self, _device: DeviceCard, _precision: str) -> str | None:
+        return self.refuses
+
+    def open(self, opening: Opening) -> Session:
+        if self.fails:
+            raise self.fails
+        return Session(opening, self)
+
+
+class TooNew(LoadError):
+    """An error of this package, derived from one of nervbench's."""
+
+
+def _raise(_session: Session) -> None:
+    msg = "the driver said no"
+    raise ValueError(msg)
+
+
+def _print(_session: Session) -> None:
+    print("noise on stdout")  # noqa: T201
+    print("noise on stderr", file=sys.stderr)  # noqa: T201
+
+
+def _use_all_memory(_session: Session) -> None:
+    raise MemoryError
+
+
+def _fail_to_allocate(_session: Session) -> None:
+    msg = "std::bad_alloc\nat 0x7f"
+    raise RuntimeError(msg)
+
+
+def _hang(_session: Session) -> None:
+    print("waiting for the device")  # noqa: T201
+    sys.stdout.flush()
+    time.sleep(600)
+
+
+def _hang_once(session: Session) -> None:
+    marker = session.opening.path.parents[1] / "hung-once"
+    if not marker.exists():
+        marker.touch()
+        _hang(session)
+
+
+works = Fake("works")
+wrong = Fake("wrong", change=lambda frames, _: 255 - frames)
+grey = Fake("grey", change=lambda frames, _: np.full_like(frames, 128))
+shape = Fake("shape", change=lambda frames, _: frames.transpose(0, 3, 1, 2))
+late = Fake("late", change=lambda frames, session: 255 - frames if session.decodes > 8 else frames)
+lossy = Fake("lossy", change=lambda frames, _: frames & 0xF0)
+unchecked = Fake("unchecked", change=lambda frames, session: 255 - frames if session.start == 1 else frames)
+raises = Fake("raises", at_decode=_raise)
+segfaults = Fake("segfaults", at_decode=lambda _: os.kill(os.getpid(), signal.SIGSEGV))
+exits = Fake("exits", at_decode=lambda _: sys.exit(3))
+hangs = Fake("hangs", at_decode=_hang)
+once = Fake("once", at_decode=_hang_once)
+prints = Fake("prints", at_decode=_print)
+hungry = Fake("hungry", at_decode=_use_all_memory)
+bad_alloc = Fake("bad_alloc", at_decode=_fail_to_allocate)
+refuses = Fake("refuses", refuses="needs a device of 1977; none is here")
+odd_format = Fake("odd_format", form="gguf")
+no_load = Fake("no_load", fails=TooNew("the file is newer than this runtime"))
+elsewhere = Fake("elsewhere", fails=FellBackError("asked for the NPU, the session runs on the CPU"))
+leaves = Fake("leaves", at_decode=lambda _: atexit.register(os.kill, os.getpid(), signal.SIGSEGV))
+
+
+def __getattr__(name: str) -> Any:
+    if name == "dies":  # the entry point of that name takes the process down that loads it
+        os._exit(9)
+    raise AttributeError(name)

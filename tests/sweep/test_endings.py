@@ -1,0 +1,119 @@
+"""Every way in which a case can end is a row, and the sweep goes on after each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nervbench import store
+from nervbench.records import FAILED, OFFLINE, SINGLE_STREAM, Result, Status
+from nervbench.sweep.local import RESULTS, Event, remaining
+
+from .conftest import Studio, ended
+
+PLAIN = f"fp32/1/{SINGLE_STREAM}"
+# runtime: how its case ends, and what the reason says (a pattern)
+ENDINGS: dict[str, tuple[Status, str | None]] = {
+    "works": (Status.OK, None),
+    "prints": (Status.OK, None),
+    "leaves": (Status.OK, None),
+    "wrong": (Status.WRONG_OUTPUT, r"before timing: frame \d is .* dB from fp32 eager, at least 57\.\d dB are needed"),
+    "grey": (Status.WRONG_OUTPUT, r"before timing: frame \d is .*largest difference \d+ of 255"),
+    "shape": (Status.WRONG_OUTPUT, r"shape \(1, 3, 180, 320\) and type uint8, expected \(1, 180, 320, 3\) uint8"),
+    "late": (Status.WRONG_OUTPUT, r"during the timed run: frame \d is"),
+    "raises": (Status.CRASHED, r"^ValueError: the driver said no\n.*in _raise\n"),
+    "segfaults": (Status.CRASHED, r"^the worker was ended by SIGSEGV$"),
+    "exits": (Status.CRASHED, r"^the worker ended with exit code 3 and without a result$"),
+    "hungry": (Status.OUT_OF_MEMORY, r"^MemoryError"),
+    "bad_alloc": (Status.OUT_OF_MEMORY, r"^RuntimeError: std::bad_alloc$"),
+    "refuses": (Status.UNSUPPORTED, r"^needs a device of 1977; none is here$"),
+    "missing": (Status.UNSUPPORTED, r"'missing' cannot run here: .* install the package that has no_such_package_any"),
+    "odd_format": (Status.EXPORT_FAILED, r"^unknown format 'gguf'; known: checkpoint, onnx, torchscript$"),
+    "no_load": (Status.LOAD_FAILED, r"^the file is newer than this runtime$"),
+    "elsewhere": (Status.FELL_BACK, r"^asked for the NPU, the session runs on the CPU$"),
+}
+
+Sweep = tuple[dict[str, Result], list[Event], Path]
+
+
+@pytest.fixture(scope="module")
+def sweep(studio: Studio) -> Sweep:
+    """One sweep over all of them."""
+    out = studio.root / "endings"
+    results, events = ended(studio.plan(out, [f"{name}/{PLAIN}" for name in ENDINGS]))
+    return results, events, out
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_ending(sweep: Sweep, name: str) -> None:
+    """The case ends with its status and a reason that a person can read."""
+    status, pattern = ENDINGS[name]
+    result = sweep[0][name]
+
+    assert result.status == status, result.reason
+    assert (result.reason is None) if pattern is None else re.search(pattern, result.reason or "", re.DOTALL)
+    assert bool(result.samples_s) is (status == Status.OK)
+    assert result.quality is None  # seeded weights resemble no source
+
+
+def test_rows(sweep: Sweep) -> None:
+    """Rows and cases are the same, in order; the file holds what was told; nothing is left to do."""
+    results, events, out = sweep
+    told = [event.result for event in events if event.result]
+
+    assert [result.case.runtime for result in told] == list(ENDINGS)
+    assert store.read(out / RESULTS) == told
+    assert remaining(tuple(result.case for result in told), out / RESULTS) == ()
+    assert [event.done for event in events if event.result] == list(range(1, len(ENDINGS) + 1))
+    assert {result.status for result in results.values()} >= FAILED - {Status.TIMED_OUT}
+
+
+def test_a_good_row(sweep: Sweep) -> None:
+    """A case that worked says what it ran on, how it was compared and how it was timed."""
+    result = sweep[0]["works"]
+
+    assert result.device
+    assert result.device.kind == "cpu"
+    assert result.environment
+    assert result.environment.versions["fake-runtimes"] == "1.0"
+    assert result.environment.versions["not-installed"] == "unknown"
+    assert result.artifact
+    assert result.artifact.format == "checkpoint"
+    assert result.cost
+    assert (result.cost.width, result.cost.height) == (320, 180)
+    assert result.fidelity
+    assert (result.fidelity.before_frames, result.fidelity.during_frames) == ((0, 3), (0, 3))
+    assert (result.fidelity.worst_psnr_db, result.fidelity.largest_difference) == (None, 0)
+    assert result.telemetry
+    assert (result.telemetry.stopped_by, len(result.telemetry.warm_up_s), len(result.samples_s)) == ("samples", 1, 12)
+
+
+def test_files(sweep: Sweep, studio: Studio) -> None:
+    """In the end only files of ours are left; seeded weights have no pictures."""
+    assert [path.name for path in sweep[2].iterdir()] == [RESULTS]
+    assert {path.name for path in studio.cache.iterdir()} >= {"artifacts", "checkpoints", "reference"}
+
+
+def test_resume_and_timeout(sweep: Sweep, studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    """In a folder with rows exactly the rest is done, silently; a case without an end is TIMED_OUT."""
+    _, _, out = sweep
+    before = store.read(out / RESULTS)
+    names = [f"{name}/{PLAIN}" for name in ("works", "hangs", "segfaults")] + [f"works/fp32/2/{OFFLINE}"]
+    plan = studio.plan(out, names, timeout_s=4.0)
+    results, events = ended(plan)
+    after = store.read(out / RESULTS)
+
+    assert capfd.readouterr() == ("", "")  # what a runtime prints reaches nobody
+    assert [case.name for case in plan.cases] == ["nerv-xs/fp32/hangs/b1", "nerv-xs/fp32/works/b2/offline"]
+    assert after[: len(before)] == before
+    assert [result.case for result in after[len(before) :]] == list(plan.cases)
+    assert (events[0].done, events[-1].done, events[-1].total) == (2, 4, 4)
+    assert results["hangs"].status == Status.TIMED_OUT
+    assert results["hangs"].reason == "no end after 4 s; its last words: waiting for the device"
+    assert results["works"].status == Status.OK, results["works"].reason
+    assert results["works"].telemetry
+    assert results["works"].telemetry.calls_per_sample == 8
+    assert results["works"].fidelity
+    assert results["works"].fidelity.during_frames == (0, 1, 3)  # batches of two that begin at 0 and 3

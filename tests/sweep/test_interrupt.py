@@ -1,0 +1,128 @@
+"""Ctrl-C, and a parent that is killed: nothing is lost, nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nervbench import store
+from nervbench.records import Status
+from nervbench.sweep.local import RESULTS
+
+from .conftest import SEEDED, Studio
+
+# Ctrl-C is ignored in a process that a shell has put into the background; here it must not be.
+PROGRAM = """
+import signal, sys
+from nervbench.sweep import local
+from nervbench.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+local.PROBE_S = 0.0
+main(sys.argv[1:])
+"""
+PATIENCE_S = 120.0
+
+
+def bench(studio: Studio, runtimes: list[str]) -> Path:
+    """A bench.toml with these runtimes."""
+    path = studio.root / f"{'-'.join(runtimes)}.toml"
+    path.write_text(f"""
+clip = {{ source = "{studio.clip}" }}
+models = [{{ name = "nerv-xs", weights = "{SEEDED}" }}]
+matrix = [{{ models = ["nerv-xs"], runtimes = {runtimes} }}]
+stopping = {{ min_samples = 1, max_samples = 3 }}
+verify = {{ frames = 2 }}
+""")
+    return path
+
+
+@contextmanager
+def started(studio: Studio, *words: object) -> Iterator[subprocess.Popen[str]]:
+    """``nervbench run`` with these words, in a process of its own that is ended in any case."""
+    command = [sys.executable, "-c", PROGRAM, "run", *map(str, words), "--cache", str(studio.cache)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    guard = threading.Timer(PATIENCE_S, process.kill)  # a reader that waits for a line then sees the end
+    guard.start()
+    try:
+        yield process
+    finally:
+        guard.cancel()
+        process.kill()
+        process.communicate()
+
+
+def worker_of(process: subprocess.Popen[str], case: str) -> psutil.Process:
+    """The process that measures a case, once it has begun."""
+    assert process.stderr
+    for line in process.stderr:
+        if f"{case} …" in line:
+            break
+    else:
+        pytest.fail("the case never began")
+    parent = psutil.Process(process.pid)
+    for _ in range(200):
+        if children := parent.children(recursive=True):
+            return children[0]
+        threading.Event().wait(0.05)
+    raise AssertionError
+
+
+def gone(worker: psutil.Process) -> bool:
+    """Whether a process ends within some seconds."""
+    done, _ = psutil.wait_procs([worker], timeout=15)
+    return worker in done
+
+
+def test_ctrl_c(studio: Studio) -> None:
+    """Ctrl-C ends with 130 and the words to go on with; rows stay, and --resume does exactly the rest."""
+    out = studio.root / "interrupted"
+    words = (bench(studio, ["works", "once"]), "--out", out)
+    with started(studio, *words) as process:
+        worker = worker_of(process, "nerv-xs/fp32/once/b1")
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the sweep and to its worker
+        _, said = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 130
+        assert gone(worker)
+    first = store.read(out / RESULTS)
+
+    assert [result.case.runtime for result in first] == ["works"]
+    assert f"go on with: nervbench run {words[0]} --out {out} --resume" in said
+    assert "Traceback" not in said
+
+    (studio.cache / "hung-once").touch()  # from here on the runtime works, even if it was interrupted before it hung
+    with started(studio, *words, "--resume") as process:
+        shown, said = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, said
+    rows = store.read(out / RESULTS)
+
+    assert rows[0] == first[0]
+    assert [(result.case.runtime, result.status) for result in rows] == [("works", Status.OK), ("once", Status.OK)]
+    assert "[1/2] nerv-xs/fp32/works/b1" not in said
+    assert f"report: {out / 'report.md'}" in shown.replace("\n", "")
+
+
+def test_killed(studio: Studio) -> None:
+    """While a sweep runs another one is refused; its worker ends when the sweep itself is killed."""
+    out = studio.root / "killed"
+    words = (bench(studio, ["hangs"]), "--out", out)
+    with started(studio, *words) as process:
+        worker = worker_of(process, "nerv-xs/fp32/hangs/b1")
+        with started(studio, *words, "--resume") as second:
+            shown, said = second.communicate(timeout=PATIENCE_S)
+        assert (second.returncode, shown) == (1, "")
+        assert said == f"nervbench: another sweep is writing to {out}; wait for it or give another folder with --out\n"
+        process.kill()
+
+        assert gone(worker)
+    assert not (out / RESULTS).exists()

@@ -1,0 +1,132 @@
+"""One job in a process of its own."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nervbench.config import ClipSource
+from nervbench.errors import ClipError, ConfigError
+from nervbench.records import DeviceCard
+from nervbench.sweep import local, process
+from nervbench.sweep.jobs import AskJob, ExportJob, Exports, ModelJob, ProbeJob
+from nervbench.sweep.process import Died
+
+from .conftest import Studio
+
+
+def test_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A job's answer comes back; a module of the same name in the folder where someone works is not in the way."""
+    (tmp_path / "psutil.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    card = process.run(ProbeJob("cpu", 0.0), 60)
+
+    assert isinstance(card, DeviceCard)
+    assert card.ceilings is None
+
+
+def test_errors_of_ours_come_back() -> None:
+    """An error that says what is wrong with the input is raised in the parent, in its own words."""
+    with pytest.raises(ConfigError) as caught:
+        process.run(AskJob("cpu", (("eagr", "fp32"),)), 60)
+
+    assert str(caught.value).startswith("unknown runtime 'eagr'; known: ")
+
+
+def test_weights_of_another_clip(studio: Studio, tmp_path: Path) -> None:
+    """Weights that were trained on another number of frames are refused, and so is a clip that is none."""
+    (tmp_path / "clip").mkdir()
+    job = ModelJob(
+        "nerv-xs", str(studio.trained), ClipSource(str(tmp_path / "clip")), ("fp32",), (1,), 2, tmp_path, tmp_path
+    )
+    with pytest.raises(ClipError, match="a folder with no images in it"):
+        process.run(job, 60)
+    for index in range(3):
+        (tmp_path / "clip" / f"{index}.png").write_bytes((studio.clip / "0.png").read_bytes())
+    with pytest.raises(ConfigError, match="were trained on 4 frames, the clip clip has 3; give the clip"):
+        process.run(job, 60)
+
+
+def test_waiting_costs_nothing() -> None:
+    """A parent that waits sleeps: it is not woken again and again on a core that is being timed."""
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1.5)"])
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    code = process._wait(sleeper, 60)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+
+    assert code == 0
+    assert after.ru_nvcsw - before.ru_nvcsw < 20
+
+
+def test_time_over() -> None:
+    """When the time is over there is no exit code, and the process is ended with what it started."""
+    nested = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    sleeper = subprocess.Popen([sys.executable, "-c", nested])
+
+    assert process._wait(sleeper, 0.2) is None
+    process._end(sleeper)
+    assert sleeper.returncode == -9
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (-9, "the worker was ended by SIGKILL (the system does this when memory runs out)"),
+        (-11, "the worker was ended by SIGSEGV"),
+        (-35, "the worker was ended by signal 35"),
+        (0, "the worker ended with exit code 0 and without a result"),
+    ],
+)
+def test_how_it_ended(code: int, says: str) -> None:
+    """Signals have their names."""
+    assert process._ending(code) == says
+
+
+def test_last_words(tmp_path: Path) -> None:
+    """The end of what a process wrote is told on one line, cut where it is long, also where it is not text."""
+    log = tmp_path / "log"
+    log.write_bytes(b"")
+    assert process._last_words(log) == ""
+    log.write_bytes(b"one\n  two\xff\n")
+    assert process._last_words(log) == "; its last words: one two�"
+    log.write_bytes(b"x" * 10_000 + b"\nthe end")
+    assert process._last_words(log).endswith("xxx the end")
+    assert len(process._last_words(log)) < process.LAST_WORDS + 30
+
+
+def test_export_that_takes_the_process_down(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where making all artifacts ends the process each is made alone, and only the one at fault is missing."""
+    asked: list[int] = []
+
+    def run(job: ExportJob, _timeout_s: float) -> Exports | Died:
+        asked.append(len(job.keys))
+        return Died(False, "SIGSEGV") if ("onnx", "fp32") in job.keys else dict.fromkeys(job.keys, "made")
+
+    monkeypatch.setattr(process, "run", run)
+    keys = (("checkpoint", "fp32"), ("onnx", "fp32"))
+    prepared = SimpleNamespace(checkpoint=studio.trained)
+    exports = local._export(studio.plan(studio.root / "exports", []), prepared, keys)  # type: ignore[arg-type]
+
+    assert exports == {("checkpoint", "fp32"): "made", ("onnx", "fp32"): "SIGSEGV"}
+    assert asked == [2, 1, 1]
+
+
+def test_light_parent() -> None:
+    """The process that waits has not loaded PyTorch or a runtime."""
+    code = "import sys, nervbench.cli.run, nervbench.sweep.local, nervbench.report.pages; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "nervbench.sweep.local" in loaded
+    assert not {"torch", "onnx", "onnxruntime", "openvino"} & set(loaded)
+
+
+def test_died() -> None:
+    """A job whose time is over has died, and says so."""
+    died = process.run(ProbeJob("cpu", 0.0), 0.01)
+
+    assert died == Died(True, "no end after 0.01 s")

@@ -1,0 +1,56 @@
+"""The house rules that no linter knows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from nervbench.cli import VERBS, cli
+
+ROOT = Path(__file__).parent.parent
+CAP = 400
+HEAVY = ("torch", "numpy", "av", "PIL", "rich", "pydantic", "onnx", "onnxruntime", "openvino", "matplotlib", "psutil")
+
+
+def sources() -> list[Path]:
+    """Every Python file of the project."""
+    return [file for part in ("nervbench", "kernels", "tests") for file in sorted((ROOT / part).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("file", sources(), ids=lambda file: str(file.relative_to(ROOT)))
+def test_size(file: Path) -> None:
+    """No file is over 400 lines."""
+    assert len(file.read_text().splitlines()) <= CAP
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verb(verb: str) -> None:
+    """Every verb answers --help with an example or its options, and the README names it."""
+    outcome = CliRunner().invoke(cli, [verb, "--help"])
+
+    assert outcome.exit_code == 0, outcome.output
+    assert f"Usage: cli {verb}" in outcome.output
+    assert f"nervbench {verb}" in (ROOT / "README.md").read_text()
+
+
+def test_help_is_light() -> None:
+    """``nervbench --help`` imports nothing heavy."""
+    code = "import sys; from nervbench.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = set(out.splitlines()[-1].split())
+
+    assert "nervbench.cli" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_commands_of_the_readme() -> None:
+    """The README gives the two commands, and CI calls the second."""
+    readme = (ROOT / "README.md").read_text()
+
+    assert "make bench" in readme
+    assert "make test" in readme
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
