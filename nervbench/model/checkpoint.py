@@ -26,6 +26,7 @@ from nervbench.model.nerv import Nerv
 from nervbench.model.plain import first_line, names
 from nervbench.model.spec import NervSpec, from_json
 
+METADATA = "nervbench"
 FORMAT = "nervbench-checkpoint-1"
 
 
@@ -78,7 +79,8 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
     if checkpoint.frames is not None:
         metadata["frames"] = str(checkpoint.frames)
     tensors = {name: tensor.detach().contiguous() for name, tensor in checkpoint.tensors.items()}
-    return safetensors.torch.save(tensors, metadata)
+    # One key: safetensors writes several in an order that differs between processes, and the bytes are hashed.
+    return safetensors.torch.save(tensors, {METADATA: json.dumps(metadata, sort_keys=True)})
 
 
 def load(path: str | Path) -> Checkpoint:
@@ -136,8 +138,8 @@ def seeded(spec: NervSpec, seed: int) -> Checkpoint:
 def _load_safetensors(path: Path) -> Checkpoint:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            metadata = json.loads((file.metadata() or {}).get(METADATA, "{}"))
+            if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
                 msg = f"checkpoint {path}: a safetensors file without a nervbench spec in its metadata; known: {FORMAT}"
                 raise CheckpointError(msg)
             spec = from_json(metadata["spec"])
@@ -147,7 +149,7 @@ def _load_safetensors(path: Path) -> Checkpoint:
     except (safetensors.SafetensorError, OSError) as error:
         msg = f"checkpoint {path}: not a whole safetensors file ({first_line(error)}); it is truncated or damaged"
         raise CheckpointError(msg) from None
-    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         msg = f"checkpoint {path}: its metadata cannot be read ({first_line(error)})"
         raise CheckpointError(msg) from None
     return Checkpoint(spec, tensors, frames, notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +19,7 @@ REASON_LENGTH = 100
 
 def table(results: Sequence[Result]) -> Table:
     """One line a case, model by model, fastest first; under a case without a number its reason instead of numbers."""
-    shown = Table(title="Decoding", title_justify="left")
+    shown = Table(title="Decoding", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     shown.add_column("case", overflow="fold")
     shown.add_column("status", no_wrap=True)
     for head in ("FPS", "× eager", "roof", "PSNR", "fidelity"):

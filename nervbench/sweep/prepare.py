@@ -17,6 +17,7 @@ from nervbench import quality
 from nervbench.data import clip as clips
 from nervbench.errors import ConfigError, ExportError
 from nervbench.export.base import produce
+from nervbench.files import atomic_path
 from nervbench.model import checkpoint as checkpoints
 from nervbench.model.checkpoint import Checkpoint
 from nervbench.model.cost import cost_of
@@ -102,7 +103,13 @@ def _source(job: ModelJob, clip: clips.Clip, size: clips.Size) -> Path:
     key = hashlib.sha256(f"{clip.sha256} {size} {job.clip.resample}".encode()).hexdigest()[:32]
     path = job.cache / "source" / f"{key}.npy"
     if not path.exists():
-        reference.save_array(path, clips.load(clip, size, job.clip.resample))
+        with atomic_path(path) as temporary:
+            array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (clip.frames, size[1], size[0], 3))
+            start = 0
+            for piece in clips.read(clip, size, job.clip.resample):
+                array[start : start + len(piece)] = piece
+                start += len(piece)
+            array.flush()
     return path
 
 

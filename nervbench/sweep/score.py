@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nervbench import quality
+from nervbench.data.room import room
 from nervbench.device.base import Device
 from nervbench.records import Quality
 from nervbench.runtime.base import Session
@@ -43,12 +44,12 @@ def score(job: CaseJob, session: Session, device: Device) -> Scored:
     """Decode the whole clip and say whether it lost more than the precision may."""
     prepared = job.prepared
     source: Frames = np.load(str(prepared.source), mmap_mode="r")
-    decoded = []
+    frames: Frames = room(source.shape)
     for start in range(0, prepared.frames, job.case.batch):
         session.decode(start)
         device.synchronize()
-        decoded.append(session.fetch())
-    frames = np.concatenate(decoded)[: prepared.frames]
+        piece = frames[start : start + job.case.batch]
+        piece[:] = session.fetch()[: len(piece)]
     psnr_db = quality.psnr_per_frame(frames, source)
     reached = float(np.mean(psnr_db))
     reference = prepared.reference_psnr_db or reached

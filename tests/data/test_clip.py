@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from nervbench.data import clip as clips
+from nervbench.data import room
 from nervbench.data.clip import BUNNY_SHA256, Clip, Frames, frames_at, load, open_clip, read, spread
 from nervbench.errors import ClipError
 
@@ -333,7 +334,7 @@ class TestReading:
         clip = open_clip(images(tmp_path / "a", [f"{i}.png" for i in range(8)]))
         whole = load(clip)
         assert not isinstance(whole, np.memmap)
-        monkeypatch.setattr(clips, "IN_MEMORY_BYTES", whole.nbytes - 1)
+        monkeypatch.setattr(room, "IN_MEMORY_BYTES", whole.nbytes - 1)
         mapped = load(clip)
         assert isinstance(mapped, np.memmap)
         assert np.array_equal(mapped, whole)

@@ -13,7 +13,7 @@ import torch
 
 from nervbench.errors import CheckpointError
 from nervbench.model import checkpoint
-from nervbench.model.checkpoint import FORMAT, Checkpoint
+from nervbench.model.checkpoint import FORMAT, METADATA, Checkpoint
 from nervbench.model.nerv import FrameDecoder, positions
 from nervbench.model.spec import NervSpec
 from nervbench.model.zoo import MODELS
@@ -37,7 +37,9 @@ def written(
     """A safetensors file with these tensors and this metadata, whatever they are."""
     path = folder / "made.safetensors"
     everything = {"format": FORMAT, "spec": TINY.to_json(), "frames": "7", "notes": "{}"} | (metadata or {})
-    safetensors.torch.save_file(checkpoint.seeded(TINY, 0).tensors if tensors is None else tensors, path, everything)
+    safetensors.torch.save_file(
+        checkpoint.seeded(TINY, 0).tensors if tensors is None else tensors, path, {METADATA: json.dumps(everything)}
+    )
     return path
 
 
