@@ -141,7 +141,7 @@ class Limits:
     """When a case is given up: it ends TIMED_OUT."""
 
     __pydantic_config__ = FORBID
-    case_timeout_s: Seconds = 300.0
+    case_timeout_s: Seconds = 1800.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> Any:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
-    except (NervbenchError, click.ClickException) as error:
+    except (NervbenchError, click.ClickException, OSError) as error:  # OSError: a path too long, a disk that is full
         click.echo(f"nervbench: {error}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
+import click
 import torch
 
 from nervbench.data.clip import Frames
-from nervbench.errors import CheckpointError, unknown
+from nervbench.errors import CheckpointError, ConfigError, unknown
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
 from nervbench.model.nerv import FrameDecoder, positions
@@ -20,17 +21,21 @@ PIXELS_AT_ONCE = 500_000  # eager keeps several feature maps of hundreds of chan
 
 
 def opened(name: str) -> tuple[Checkpoint, int]:
-    """The checkpoint of a path, or of the name of a model that is shipped trained; and the bytes of its file.
+    """The checkpoint of a path, or of the name of a model that is shipped trained; and its bytes.
+
+    The bytes are those of a safetensors file of the weights: what a training left beside them does not count.
 
     Raises CheckpointError, for a name that is neither with the nearest one known.
     """
     path = Path(name)
     if path.is_file():
-        return checkpoint.load(path), path.stat().st_size
+        loaded = checkpoint.load(path)
+        if loaded.assumed:
+            click.echo(f"note: {path}: assumed {loaded.assumed}", err=True)
+        return loaded, len(checkpoint.to_bytes(loaded))
     if name in MODELS:
         loaded = checkpoint.bundled(name)
-        shipped = resources.files("nervbench.model") / "weights" / f"{name}.safetensors"
-        return loaded, len(shipped.read_bytes())
+        return loaded, len(checkpoint.to_bytes(loaded))
     if path.suffix or len(path.parts) != 1:
         return checkpoint.load(path), 0  # raises, saying what is wrong with the path
     msg = f"no such file, and {unknown('model', name, MODELS)}"
@@ -51,6 +56,9 @@ def decoded(loaded: Checkpoint, frames: int, indices: Sequence[int]) -> Iterator
 def chosen(model: str, weights: str | None) -> Checkpoint:
     """The weights of a named model (those asked for, else the shipped ones, else seeded), or of a checkpoint's path."""
     if model not in MODELS:
+        if weights:
+            msg = f"--weights goes with the name of a model ({', '.join(MODELS)}); {model} is a checkpoint"
+            raise ConfigError([msg])
         return opened(model)[0]
     shipped = (resources.files("nervbench.model") / "weights" / f"{model}.safetensors").is_file()
     return weights_of(model, weights or ("bundled" if shipped else "seeded:0"))

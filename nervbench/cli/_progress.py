@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,11 +20,12 @@ def progress(label: str, total: int, lines: int = 20) -> Iterator[Advance]:
                TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[text]}"))  # fmt: skip
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=total, text="")
-        every = max(1, total // lines)
+        every, began = max(1, total // lines), time.monotonic()
 
         def advance(done: int, text: str) -> None:
             bar.update(task, completed=done, text=text)
             if not console.is_terminal and (done % every == 0 or done == total):
-                console.print(f"{label} {done}/{total} {text}", markup=False, highlight=False)
+                left = (time.monotonic() - began) / done * (total - done)
+                console.print(f"{label} {done}/{total} {text}, {left:.0f} s left", markup=False, highlight=False)
 
         yield advance

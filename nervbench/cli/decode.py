@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--fps", type=click.FloatRange(0.1, 1000), default=25.0, show_default=True, help="Frames a second of the mp4."
 )
-@click.option("--total", type=click.IntRange(1), help="Frames of the clip, where the checkpoint does not say.")
+@click.option("--total", type=click.IntRange(1, 1 << 24), help="Frames of the clip, where the checkpoint does not say.")
 def command(checkpoint: str, out: Path, chosen: str | None, fps: float, total: int | None) -> None:
     """Decode CHECKPOINT (a file, or the name of a shipped model) in fp32 to a video, or to PNG files named by frame.
 

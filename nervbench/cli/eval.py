@@ -72,12 +72,10 @@ def _check_same_length(name: str, loaded: Checkpoint, clip: Clip) -> None:
 
 def _score(loaded: Checkpoint, clip: Clip, size_bytes: int) -> Quality:
     from nervbench.cli._checkpoint import decoded
-    from nervbench.data.clip import DEFAULT_FILTER, FILTERS
+    from nervbench.data.clip import trained_filter
     from nervbench.scoring import Scorer
 
-    trained_with = loaded.notes.get("resized_with", DEFAULT_FILTER)
-    resample = trained_with if trained_with in FILTERS else DEFAULT_FILTER
-    scorer = Scorer(clip, (loaded.spec.width, loaded.spec.height), resample)
+    scorer = Scorer(clip, (loaded.spec.width, loaded.spec.height), trained_filter(loaded.notes))
     with progress("eval", clip.frames) as advance:
         for indices, frames in decoded(loaded, clip.frames, range(clip.frames)):
             scorer.add(indices, frames)

@@ -29,6 +29,6 @@ def command(model: str, form: str, out: Path, weights: str | None) -> None:
     checkpoint = chosen(model, weights)
     content, artifact = write(checkpoint, form, "fp32")
     write_atomically(out, content)
-    write_atomically(out.with_name(f"{out.name}.json"), describe(artifact))
+    write_atomically(out.with_name(f"{out.name}.json"), describe(artifact, checkpoint.frames))
     made = checkpoint.notes.get("weights", "trained")
     click.echo(f"{out}: {form}, {artifact.size_bytes:,} bytes, SHA-256 {artifact.sha256[:12]}…, weights: {made}")

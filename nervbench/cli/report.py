@@ -23,9 +23,9 @@ def command(folder: Path, check: bool, publish: Path | None, name: str | None) -
     """Write the pages of DIR again from its results: a run's folder, or the committed folder (default: reports).
 
     \b
-    Examples:  nervbench report runs/latest
+    Examples:  nervbench report runs/first
                nervbench report --check
-               nervbench report runs/latest --publish reports
+               nervbench report runs/first --publish reports
     """  # noqa: D301 (click wants the character)
     from nervbench.report import pages
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from datetime import UTC, datetime
@@ -61,7 +62,10 @@ def command(bench: Path, out: Path | None, only: str | None, resume: bool, cache
             for event in execute(plan):
                 tell(event)
         except KeyboardInterrupt:
-            click.echo(f"interrupted; go on with: nervbench run {bench} --out {folder} --resume", err=True)
+            words = ["nervbench", "run", bench, "--out", folder, "--resume"]
+            words += ["--only", only] if only else []
+            words += ["--cache", cache] if cache else []
+            click.echo(f"interrupted; go on with: {shlex.join(map(str, words))}", err=True)
             raise
         page = pages.write(folder)
     results = read(folder / RESULTS)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -91,6 +91,12 @@ def bunny_path() -> Path:
         msg = f"{paths[0]} is not the file this was written for: SHA-256 {found[:12]}…, expected {BUNNY_SHA256[:12]}…"
         raise ClipError(msg)
     return paths[0]
+
+
+def trained_filter(notes: Mapping[str, str], otherwise: str = DEFAULT_FILTER) -> str:
+    """The filter that a checkpoint's notes say its clip was resized with for the training, or another."""
+    noted = notes.get("resized_with", otherwise)
+    return noted if noted in FILTERS else otherwise
 
 
 def open_clip(source: str | Path) -> Clip:

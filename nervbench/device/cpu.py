@@ -64,7 +64,8 @@ class CpuDevice:
         """Best matrix product per precision and copy bandwidth, see :mod:`nervbench.device.cpu_probe`."""
         from nervbench.device.cpu_probe import probe  # noqa: PLC0415 (needs PyTorch, which a case of another runtime does without)
 
-        return probe(tuple(name for name in ("fp32", "bf16") if self.lacks(name) is None), budget_s)
+        precisions = tuple(name for name in ("fp32", "bf16") if self.lacks(name) is None)
+        return probe(precisions, self.card().threads, budget_s)
 
     def synchronize(self) -> None:
         """Nothing is ever outstanding."""

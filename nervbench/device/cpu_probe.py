@@ -21,9 +21,11 @@ COPY_BYTES = 256 << 20
 MIN_ROUNDS = 3
 
 
-def probe(precisions: tuple[str, ...], budget_s: float) -> Ceilings:
+def probe(precisions: tuple[str, ...], threads: int | None, budget_s: float) -> Ceilings:
     """Matrix-product rate (FLOP/s) by precision and copy bandwidth (bytes/s), in about ``budget_s`` seconds in all."""
     began = time.perf_counter()
+    if threads:
+        torch.set_num_threads(threads)
     share_s = budget_s / (len(precisions) + 1)
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode():

@@ -76,9 +76,10 @@ def write(checkpoint: Checkpoint, form: str, precision: str) -> tuple[bytes, Art
     )
 
 
-def describe(artifact: Artifact) -> str:
-    """The description as the JSON that lies beside the file."""
-    return json.dumps(dataclasses.asdict(artifact), indent=1, sort_keys=True) + "\n"
+def describe(artifact: Artifact, frames: int | None = None) -> str:
+    """The description as the JSON that lies beside the file; with ``frames``, the T of the t / T that it takes."""
+    facts = dataclasses.asdict(artifact) | ({"frames": frames} if frames else {})
+    return json.dumps(facts, indent=1, sort_keys=True) + "\n"
 
 
 def _versions(form: str, precision: str) -> dict[str, str]:

@@ -16,15 +16,15 @@ def stopped_by(samples_s: Sequence[float], elapsed_s: float, rule: Stopping) -> 
     """The rule that ends the case now, or None to go on.
 
     ``noise``: at least ``min_samples``, a quarter of the budget spent, and the relative interquartile range at most
-    ``noise``. ``samples``: ``max_samples`` taken. ``budget``: the time is over (with two samples at the least, so
-    that a slow case still shows whether it repeats).
+    ``noise``. ``samples``: ``max_samples`` taken. ``budget``: the time is over, and there are
+    ``min_samples``.
     """
     count = len(samples_s)
     if count >= rule.max_samples:
         return SAMPLES
-    if elapsed_s >= rule.budget_s and count >= 2:
+    if elapsed_s >= rule.budget_s and count >= rule.min_samples:
         return BUDGET
-    if count < max(4, rule.min_samples) or elapsed_s < MIN_WALL_SHARE * rule.budget_s:
+    if count < rule.min_samples or elapsed_s < MIN_WALL_SHARE * rule.budget_s:
         return None
     spread = stats.noise(samples_s)
     return NOISE if spread is not None and spread <= rule.noise else None

@@ -27,6 +27,7 @@ from nervbench.model.plain import first_line, names
 from nervbench.model.spec import NervSpec, from_json
 
 METADATA = "nervbench"
+MAX_FRAMES = 1 << 24  # float32 positions t / T cannot tell more apart
 FORMAT = "nervbench-checkpoint-1"
 
 
@@ -157,8 +158,8 @@ def _load_safetensors(path: Path) -> Checkpoint:
 
 def _frames(text: str) -> int:
     frames = int(text)
-    if frames < 1:
-        msg = f"{frames} frames; at least 1"
+    if not 1 <= frames <= MAX_FRAMES:
+        msg = f"{frames} frames; possible: 1 to {MAX_FRAMES}"
         raise ValueError(msg)
     return frames
 

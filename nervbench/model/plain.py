@@ -10,6 +10,7 @@ import pickle
 import re
 import reprlib
 import struct
+import tarfile
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +26,9 @@ def plain_data(path: Path, what: str = "checkpoint") -> Any:
 
     Raises CheckpointError, whose message begins with ``what``, where the file holds more than that or is not whole.
     """
+    if tarfile.is_tarfile(path):
+        msg = f"{what} {path}: refused, it is in PyTorch's old tar format, which is not always read safely"
+        raise CheckpointError(msg)
     try:
         with warnings.catch_warnings(action="ignore"):  # about formats that end in an error all the same
             return torch.load(path, map_location="cpu", weights_only=True)

@@ -97,7 +97,7 @@ def _pictures(frames: Mapping[int, Mapping[str, str]]) -> list[str]:
     """Source, decoded and difference of each frame that has pictures."""
     if not frames:
         return []
-    head = ("frame", "source", "decoded", f"difference, {AMPLIFIED} times amplified")
+    head = ("frame", "source", "decoded (fp32 eager)", f"difference, {AMPLIFIED} times amplified")
     lines = []
     for index in sorted(frames):
         cells = (
@@ -141,10 +141,11 @@ def _method(results: Sequence[Result]) -> str:
         "and again on frames of the timed run; a wrong answer has no number.",
         "Calls before the first sample (warm-up) are kept apart. Sampling stops at low noise, at a number of samples, "
         f"or at the budget, whichever comes first.{where}",
-        "FPS: batch / median of the samples. × eager fp32: against that case with the same weights and batch, single "
-        "stream. Noise: interquartile range / median.",
+        "FPS: batch / median of the samples. × eager fp32: against that case with the same weights, batch and "
+        "scenario. Noise: interquartile range / median.",
         f"A percentile is given only where the samples support it at 99 % confidence (samples needed: {needed}). "
-        "An offline sample is an average over back-to-back calls and has none.",
+        "An offline sample is an average over back-to-back calls and has none; offline is one request after "
+        "another here, in the same latency mode.",
         "Of roof: the least time a frame can take / the measured time. The least time is the larger of two: the FLOP "
         "at the probed rate of the precision; weights (read once a batch) and finished frame at the probed copy rate.",
         "PSNR and MS-SSIM are against the source video. Fidelity is the PSNR of the worst compared frame against fp32 "

@@ -1,6 +1,6 @@
 """The least time a frame can take on a device, and the share of that limit which a measurement attains.
 
-Two limits hold whatever the runtime does. Arithmetic: the FLOP of a frame, counted from the model by direct
+Two estimates. Arithmetic: the FLOP of a frame, counted from the model by direct
 convolution, at the best matrix-product rate that was probed in the same precision. Memory: the least bytes, at the
 probed copy rate; the least is the weights read once a batch plus the finished frame (uint8 RGB) written once, as if
 everything between stayed in the caches. The larger of the two times is the binding roof; attained share = least time

@@ -23,7 +23,7 @@ class Row:
     """A result with what follows from it.
 
     ``label`` names the case, with its device where the results are of several. ``fps`` is frames per second (batch /
-    median of the samples); ``speedup`` is over fp32 eager of the same model, weights, device and batch, single stream;
+    median of the samples); ``speedup`` is over fp32 eager of the same model, weights, device, batch and scenario;
     ``latency_s`` is p50, p90, p99 in seconds, each None where the samples do not support it or where a sample is an
     average of several calls; ``share`` is the attained share of the binding roof.
     """
@@ -123,16 +123,16 @@ def decoding_fps(result: Result) -> float | None:
 
 def fp32_eager(result: Result) -> bool:
     """Whether a row is of the reference that others are compared with."""
-    case = result.case
-    return (case.runtime, case.precision, case.scenario) == ("eager", "fp32", SINGLE_STREAM)
+    return (result.case.runtime, result.case.precision) == ("eager", "fp32")
 
 
-def _reference_key(result: Result) -> tuple[str, str, str, int]:
+def _reference_key(result: Result) -> tuple[str, str, str, int, str]:
     """What a case and its reference must have in common."""
-    return device_name(result), result.case.model, result.case.weights, result.case.batch
+    case = result.case
+    return device_name(result), case.model, case.weights, case.batch, case.scenario
 
 
-def _references(results: Iterable[Result]) -> dict[tuple[str, str, str, int], float]:
+def _references(results: Iterable[Result]) -> dict[tuple[str, str, str, int, str], float]:
     """The FPS of every fp32 eager case that has one."""
     return {_reference_key(result): fps for result in results if fp32_eager(result) and (fps := decoding_fps(result))}
 

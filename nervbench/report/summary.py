@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from nervbench.records import Cost, Result
 from nervbench.report.markdown import bullets, escape, listed
-from nervbench.report.rows import Group, Row
+from nervbench.report.rows import Group, Row, fp32_eager
 from nervbench.report.tables import IDENTICAL, fidelity, speed
 from nervbench.units import percent, prefixed, significant
 
@@ -71,12 +71,11 @@ def _fastest(group: Group) -> str:
 
 
 def _against(row: Row) -> str:
-    """The speed against fp32 eager of the same batch."""
+    """The speed against fp32 eager of the same batch and scenario."""
     if row.speedup is None or row.fps is None:
-        return "with no single-stream fp32 eager case of this batch to compare with"
-    case = row.result.case
-    if (case.runtime, case.precision) == ("eager", "fp32"):
-        return "which is fp32 eager itself" if row.speedup == 1 else "which is fp32 eager in another scenario"
+        return "with no fp32 eager case of this batch and scenario to compare with"
+    if fp32_eager(row.result):
+        return "which is fp32 eager itself"
     return f"{significant(row.speedup)} times fp32 eager ({speed(row.fps / row.speedup)} FPS)"
 
 

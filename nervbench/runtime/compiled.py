@@ -11,6 +11,7 @@ import torch
 from nervbench.errors import LoadError, NervbenchError
 from nervbench.model import checkpoint
 from nervbench.model.nerv import FrameDecoder
+from nervbench.model.plain import first_line
 from nervbench.model.precision import cast
 from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
@@ -43,11 +44,11 @@ class Compiled:
             model = cast(checkpoint.load(opening.path).model(), opening.precision)
         except NervbenchError as error:
             raise LoadError(str(error)) from error
-        decoder = torch.compile(FrameDecoder(model).eval(), dynamic=False)
+        decoder = torch.compile(FrameDecoder(model).eval(), dynamic=False, fullgraph=True)
         try:
             torch_session.TorchSession(decoder, opening).decode(0)
         except RuntimeError as error:  # the compiler's own failures derive from it
-            msg = f"torch.compile failed: {str(error).strip().splitlines()[0]}"
+            msg = f"torch.compile failed: {first_line(error)}"
             raise LoadError(msg) from error
         return torch_session.TorchSession(decoder, opening)
 

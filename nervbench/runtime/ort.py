@@ -77,6 +77,7 @@ class Ort:
         """Create the session and check that it runs where it was told to."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = WARNINGS_AND_WORSE
+        options.intra_op_num_threads = opening.device.threads or 0  # 0: its own choice
         try:
             session = onnxruntime.InferenceSession(str(opening.path), options, providers=[PROVIDER])
         except Exception as error:

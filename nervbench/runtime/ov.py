@@ -16,6 +16,7 @@ import openvino
 from openvino import opset13 as ops
 
 from nervbench.errors import FellBackError, LoadError
+from nervbench.model.plain import first_line
 from nervbench.records import DeviceCard
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, time_positions
 
@@ -100,9 +101,11 @@ class Ov:
                 start, model = cut_before_arithmetic(model)
                 before = core.compile_model(start, "CPU", {"INFERENCE_PRECISION_HINT": HINTS["fp32"]})
             settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
+            if opening.device.threads:
+                settings["INFERENCE_NUM_THREADS"] = str(opening.device.threads)
             compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
-            msg = f"OpenVINO could not load {opening.path.name}: {str(error).strip().splitlines()[0]}"
+            msg = f"OpenVINO could not load {opening.path.name}: {first_line(error)}"
             raise LoadError(msg) from error
         took = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         if took != hint:

@@ -18,6 +18,8 @@ class TorchSession:
     """Decodes with a PyTorch callable t (B,) → (B, H, W, 3) uint8. On a CPU a decode is done when it returns."""
 
     def __init__(self, decoder: Callable[[Tensor], Tensor], opening: Opening) -> None:
+        if opening.device.threads:
+            torch.set_num_threads(opening.device.threads)
         self._decoder = decoder
         self._opening = opening
         self._frames: Tensor | None = None

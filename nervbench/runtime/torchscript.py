@@ -7,6 +7,7 @@ import warnings
 import torch
 
 from nervbench.errors import LoadError
+from nervbench.model.plain import first_line
 from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
 from nervbench.runtime.base import Opening, Session
@@ -33,7 +34,7 @@ class TorchScript:
                 warnings.simplefilter("ignore", DeprecationWarning)  # deprecated in PyTorch, still deployed
                 script = torch.jit.load(str(opening.path), map_location="cpu")  # type: ignore[no-untyped-call]
         except RuntimeError as error:
-            msg = f"TorchScript could not load {opening.path.name}: {str(error).strip().splitlines()[0]}"
+            msg = f"TorchScript could not load {opening.path.name}: {first_line(error)}"
             raise LoadError(msg) from error
         return torch_session.TorchSession(script, opening)
 

@@ -83,8 +83,12 @@ class Comparison:
         )
 
     def wrong(self) -> str | None:
-        """Why the frames cannot be accepted, or None."""
-        if self._malformed:
+        """Why the frames cannot be accepted, or None.
+
+        Where there is a source, the loss of quality itself is measured, on every frame (:mod:`nervbench.sweep.score`);
+        there the distance from fp32, from which a loss is only derived, does not judge.
+        """
+        if self._malformed or self._job.prepared.source:
             return self._malformed
         worst = psnr_from_mse(self._worst_mse)
         if worst is None or worst >= self._bound_db:

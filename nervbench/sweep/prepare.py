@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nervbench import quality
+from nervbench import __version__, quality
 from nervbench.data import clip as clips
 from nervbench.errors import ConfigError, ExportError
 from nervbench.export.base import produce
@@ -28,6 +28,7 @@ from nervbench.sweep.jobs import Exported, ExportJob, Exports, ModelJob, Prepare
 from nervbench.sweep.pictures import write_pictures
 
 PICTURES = 3
+VERSIONS = f"nervbench{__version__}-torch{torch.__version__}"
 
 
 def prepare(job: ModelJob) -> Prepared:
@@ -41,12 +42,16 @@ def prepare(job: ModelJob) -> Prepared:
             f"{clip.name} has {clip.frames}; give the clip that it was trained on, or other weights"
         )
         raise ConfigError([msg])
+    if checkpoint.notes.get("clip_sha256", clip.sha256) != clip.sha256:
+        msg = f"{job.model}: its weights ({job.weights}) were trained on another clip than {clip.name}; give that one"
+        raise ConfigError([msg])
     starts = clips.spread(clip.frames, job.checked)
     wanted = _wanted(clip.frames, starts, job.batches) if not trained else set(range(clip.frames))
-    folder = job.cache / "reference" / f"{checkpoint.sha256()[:32]}-{clip.frames}-torch{metadata.version('torch')}"
+    folder = job.cache / "reference" / f"{checkpoint.sha256()[:32]}-{clip.frames}-{VERSIONS}"
     _decode_reference(checkpoint, clip.frames, wanted, folder)
     size = (checkpoint.spec.width, checkpoint.spec.height)
-    source = _source(job, clip, size) if trained else None
+    resample = clips.trained_filter(checkpoint.notes, job.clip.resample)
+    source = _source(job.cache, clip, size, resample) if trained else None
     path = job.cache / "checkpoints" / f"{checkpoint.sha256()[:32]}.safetensors"
     checkpoints.save(path, checkpoint)  # each time: the exports read it, and a kept one may be damaged
     prepared = Prepared(
@@ -62,7 +67,7 @@ def prepare(job: ModelJob) -> Prepared:
         reference_psnr_db=_reference_psnr(folder, source) if source else None,
         clip=clip.name,
         clip_sha256=clip.sha256,
-        resample=job.clip.resample if clip.size != size else clips.AS_IT_IS,
+        resample=resample if clip.size != size else clips.AS_IT_IS,
     )
     if source:
         chosen = clips.spread(clip.frames, PICTURES)
@@ -98,15 +103,16 @@ def _decode_reference(checkpoint: Checkpoint, frames: int, wanted: set[int], fol
             reference.save_array(reference.path_of(folder, index), frame)
 
 
-def _source(job: ModelJob, clip: clips.Clip, size: clips.Size) -> Path:
+def _source(cache: Path, clip: clips.Clip, size: clips.Size, resample: str) -> Path:
     """The clip at the model's size as one array on disk, kept by content, size and filter."""
-    key = hashlib.sha256(f"{clip.sha256} {size} {job.clip.resample}".encode()).hexdigest()[:32]
-    path = job.cache / "source" / f"{key}.npy"
+    av, pillow = metadata.version("av"), metadata.version("pillow")
+    key = hashlib.sha256(f"{clip.sha256} {size} {resample} av{av} pillow{pillow}".encode()).hexdigest()[:32]
+    path = cache / "source" / f"{key}.npy"
     if not path.exists():
         with atomic_path(path) as temporary:
             array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (clip.frames, size[1], size[0], 3))
             start = 0
-            for piece in clips.read(clip, size, job.clip.resample):
+            for piece in clips.read(clip, size, resample):
                 array[start : start + len(piece)] = piece
                 start += len(piece)
             array.flush()

@@ -25,6 +25,17 @@ class Scored:
     psnr_db: list[float]
     wrong: str | None
 
+    def worse(self, start: int, frames: Frames) -> str | None:
+        """Why frames of the timed run, a batch that begins at ``start``, are not as good as those scored, or None."""
+        indices = [(start + offset) % len(self.source) for offset in range(len(frames))]
+        allowed = self.job.verify.max_loss_db[self.job.case.precision]
+        for index, found in zip(indices, quality.psnr_per_frame(frames, self.source[indices]), strict=True):
+            if self.psnr_db[index] - found > allowed:
+                return (
+                    f"frame {index} has {found:.2f} dB against the source; it had {self.psnr_db[index]:.2f} dB before"
+                )
+        return None
+
     def quality(self) -> Quality:
         """PSNR and MS-SSIM, mean and worst."""
         prepared = self.job.prepared

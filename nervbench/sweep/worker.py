@@ -108,7 +108,10 @@ def _timed(
         fidelity=comparison.fidelity(),
         quality=scored.quality() if scored else None,
     )
-    if wrong := comparison.wrong():
+    wrong = comparison.wrong()
+    if scored and not wrong:
+        wrong = next(filter(None, (scored.worse(start, frames) for start, frames in watch.kept)), None)
+    if wrong:
         return dataclasses.replace(result, status=Status.WRONG_OUTPUT, reason=f"during the timed run: {wrong}")
     doubts = checks.doubts_about(timing.samples_s, job.stopping.noise, others)
     return dataclasses.replace(result, status=Status.OK, samples_s=timing.samples_s, doubts=doubts)

@@ -70,8 +70,7 @@ def test_done(run: Run, bench: Path, cache: Path, tmp_path: Path) -> None:
     refused = run("run", bench, "--out", out, "--cache", cache)
     assert (refused.code, refused.out) == (1, "")
     assert refused.err == (
-        f"nervbench: {out} has results already; add --resume to measure what is missing, "
-        "or give another folder with --out\n"
+        f"nervbench: {out} has results already; add --resume to measure what is missing, or give another with --out\n"
     )
     again = run("run", bench, "--out", out, "--cache", cache, "--resume")
     assert (again.code, again.err) == (0, "")

@@ -21,7 +21,7 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rates() -> None:
     """Every precision asked for and the copy have a finite rate over 0."""
-    found = cpu_probe.probe(("fp32", "bf16"), 0.05)
+    found = cpu_probe.probe(("fp32", "bf16"), 1, 0.05)
 
     assert set(found.flop_per_s) == {"fp32", "bf16"}
     for rate in (*found.flop_per_s.values(), found.copy_bytes_per_s, found.probe_s):
@@ -35,7 +35,7 @@ def test_what_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     monkeypatch.setattr(torch, "mm", lambda *_, **__: clock.pass_by(next(times["product"])))
     monkeypatch.setattr(torch.Tensor, "copy_", lambda *_: clock.pass_by(next(times["copy"])))
-    found = cpu_probe.probe(("fp32",), 2.0)
+    found = cpu_probe.probe(("fp32",), 1, 2.0)
 
     assert found.flop_per_s == {"fp32": 2 * 32**3 / 2.0}
     assert found.copy_bytes_per_s == 2 * (1 << 16) / 3.0

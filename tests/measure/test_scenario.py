@@ -94,8 +94,8 @@ def test_warm_up_apart() -> None:
     ("rule", "fired", "samples"),
     [
         ({"max_samples": 7, "noise": 1e-9}, "samples", 7),
-        ({"budget_s": 6.0, "noise": 1e-9}, "budget", 3),  # each takes 0.8 to 1.2 s, and looking at it 1 s
-        ({"budget_s": 0.001, "noise": 1e-9}, "budget", 2),  # two at the least
+        ({"budget_s": 9.0, "noise": 1e-9}, "budget", 5),  # each takes 0.8 to 1.2 s, and looking at it 1 s
+        ({"budget_s": 0.001, "noise": 1e-9, "min_samples": 4}, "budget", 4),
         ({"budget_s": 40.0, "noise": 0.9}, "noise", 5),  # a quarter of the budget is spent first
         ({"budget_s": 40.0, "noise": 0.9, "min_samples": 9}, "noise", 9),
     ],

@@ -110,7 +110,7 @@ def test_answer() -> None:
 def test_answer_without_a_reference() -> None:
     """Where fp32 eager did not run, no factor is made up."""
     text = answer(made(runtime="ov"))
-    assert "with no single-stream fp32 eager case of this batch to compare with" in text
+    assert "with no fp32 eager case of this batch and scenario to compare with" in text
     assert "times fp32 eager" not in text
 
 

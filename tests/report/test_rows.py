@@ -38,7 +38,7 @@ def test_ok_without_a_usable_sample(samples: tuple[float, ...]) -> None:
 
 
 def test_speedup_reference() -> None:
-    """The reference is fp32 eager of the same model, weights, batch and device, single stream."""
+    """The reference is fp32 eager of the same model, weights, batch, scenario and device."""
     fast = made(runtime="ov", samples_s=(0.5,))
     eager = made(samples_s=(2.0,))
     assert row_of(fast, eager).speedup == 4
