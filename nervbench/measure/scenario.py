@@ -16,7 +16,7 @@ from nervbench.config import Stopping
 from nervbench.measure.stopping import stopped_by
 from nervbench.records import OFFLINE, SINGLE_STREAM
 
-CALLS = {SINGLE_STREAM: 1, OFFLINE: 8}
+CALLS = {SINGLE_STREAM: 1, OFFLINE: 4}
 """Decodes a sample."""
 
 
