@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from nervbench.cli import VERBS, cli
+from nervbench.report import pages
 
 ROOT = Path(__file__).parent.parent
 CAP = 400
@@ -54,3 +56,16 @@ def test_commands_of_the_readme() -> None:
     assert "make bench" in readme
     assert "make test" in readme
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_pictures_of_the_readme() -> None:
+    """Every picture and page that the README shows is in the repository."""
+    linked = re.findall(r"\]\(((?!http)[^)#]+)\)", (ROOT / "README.md").read_text())
+
+    assert any(target.endswith(".png") for target in linked)
+    assert not [target for target in linked if not (ROOT / target).exists()]
+
+
+def test_committed_pages() -> None:
+    """The pages in reports/ are what their data generates."""
+    assert pages.check(ROOT / "reports") == []
