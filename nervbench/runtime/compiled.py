@@ -8,11 +8,8 @@ from pathlib import Path
 
 import torch
 
-from nervbench.errors import LoadError, NervbenchError
-from nervbench.model import checkpoint
-from nervbench.model.nerv import FrameDecoder
+from nervbench.errors import LoadError
 from nervbench.model.plain import first_line
-from nervbench.model.precision import cast
 from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
 from nervbench.runtime.base import Opening, Session
@@ -40,11 +37,7 @@ class Compiled:
 
     def open(self, opening: Opening) -> Session:
         """Load and compile, which the first call of the compiled network does."""
-        try:
-            model = cast(checkpoint.load(opening.path).model(), opening.precision)
-        except NervbenchError as error:
-            raise LoadError(str(error)) from error
-        decoder = torch.compile(FrameDecoder(model).eval(), dynamic=False, fullgraph=True)
+        decoder = torch.compile(torch_session.network(opening), dynamic=False, fullgraph=True)
         try:
             torch_session.TorchSession(decoder, opening).decode(0)
         except RuntimeError as error:  # the compiler's own failures derive from it

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from nervbench.errors import LoadError, NervbenchError
-from nervbench.model import checkpoint
-from nervbench.model.nerv import FrameDecoder
-from nervbench.model.precision import cast
 from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
 from nervbench.runtime.base import Opening, Session
@@ -27,11 +23,7 @@ class Eager:
 
     def open(self, opening: Opening) -> Session:
         """Load the weights into the network."""
-        try:
-            model = cast(checkpoint.load(opening.path).model(), opening.precision)
-        except NervbenchError as error:
-            raise LoadError(str(error)) from error
-        return torch_session.TorchSession(FrameDecoder(model).eval(), opening)
+        return torch_session.TorchSession(torch_session.network(opening), opening)
 
 
 RUNTIME = Eager()

@@ -9,6 +9,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from nervbench.errors import LoadError, NervbenchError
+from nervbench.model import checkpoint
+from nervbench.model.nerv import FrameDecoder
+from nervbench.model.precision import cast
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, time_positions
 
 PACKAGES = ("torch",)
@@ -46,6 +50,14 @@ class TorchSession:
     ) -> None:
         """Drop the last frames."""
         self._frames = None
+
+
+def network(opening: Opening) -> FrameDecoder:
+    """The network of a checkpoint artifact, in the precision of the case. Raises LoadError."""
+    try:
+        return FrameDecoder(cast(checkpoint.load(opening.path).model(), opening.precision)).eval()
+    except NervbenchError as error:
+        raise LoadError(str(error)) from error
 
 
 def refusal(precision: str) -> str | None:
