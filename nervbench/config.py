@@ -126,7 +126,7 @@ class Stopping:
     noise: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.05
     min_samples: Count = 5
     max_samples: Count = 500
-    budget_s: Seconds = 5.0
+    budget_s: Seconds = 4.0
     warm_up: Annotated[int, Field(strict=True, ge=0, le=1000)] = 1
 
     def __post_init__(self) -> None:
