@@ -7,8 +7,6 @@ from typing import Protocol
 
 from nervbench.records import Ceilings, DeviceCard
 
-GROUP = "nervbench.devices"
-
 
 @dataclass(frozen=True, slots=True)
 class Counters:

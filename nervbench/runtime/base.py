@@ -19,8 +19,6 @@ from nervbench.records import Artifact, DeviceCard
 Frames = npt.NDArray[np.uint8]
 """(B, H, W, 3) uint8 RGB."""
 
-GROUP = "nervbench.runtimes"
-
 NOTHING_YET = "fetch before the first decode"
 """What a session says that is asked for frames before it has any."""
 
