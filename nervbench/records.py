@@ -141,13 +141,16 @@ class Telemetry:
 
     ``warm_up_s`` are the calls before the first sample; ``stopped_by`` is ``noise``, ``samples`` or ``budget``;
     ``calls_per_sample`` says over how many back-to-back decodes a sample is averaged (offline scenario);
-    ``frames_on`` says where the decoded frames are when the clock stops.
+    ``frames_on`` says where the decoded frames are when the clock stops. ``algorithm`` and ``flop_per_frame`` are there
+    where the runtime computes the network otherwise than by the direct convolution that ``Cost`` counts.
     """
 
     warm_up_s: tuple[float, ...] = ()
     stopped_by: str | None = None
     calls_per_sample: int = 1
     frames_on: str = "device"
+    algorithm: str | None = None
+    flop_per_frame: int | None = None
     load_s: float | None = None
     wall_s: float | None = None
     process_cpu_s: float | None = None

@@ -15,7 +15,20 @@ from nervbench.report import pages
 
 ROOT = Path(__file__).parent.parent
 CAP = 400
-HEAVY = ("torch", "numpy", "av", "PIL", "rich", "pydantic", "onnx", "onnxruntime", "openvino", "matplotlib", "psutil")
+HEAVY = (
+    "torch",
+    "numpy",
+    "av",
+    "PIL",
+    "rich",
+    "pydantic",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "matplotlib",
+    "psutil",
+    "numba",
+)
 
 
 def sources() -> list[Path]:

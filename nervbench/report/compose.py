@@ -147,7 +147,8 @@ def _method(results: Sequence[Result]) -> str:
         "An offline sample is an average over back-to-back calls and has none; offline is one request after "
         "another here, in the same latency mode.",
         "Of roof: the least time a frame can take / the measured time. The least time is the larger of two: the FLOP "
-        "at the probed rate of the precision; weights (read once a batch) and finished frame at the probed copy rate.",
+        "(of direct convolution, or of the algorithm that the row names) at the probed rate of the precision; weights "
+        "(read once a batch) and finished frame at the probed copy rate.",
         "PSNR and MS-SSIM are against the source video. Fidelity is the PSNR of the worst compared frame against fp32 "
         "eager.",
     ]

@@ -1,13 +1,15 @@
 """The least time a frame can take on a device, and the share of that limit which a measurement attains.
 
 Two estimates. Arithmetic: the FLOP of a frame, counted from the model by direct
-convolution, at the best matrix-product rate that was probed in the same precision. Memory: the least bytes, at the
+convolution or, where a runtime computes it otherwise and says so (Winograd), by the runtime, at the best matrix-product
+rate that was probed in the same precision. Memory: the least bytes, at the
 probed copy rate; the least is the weights read once a batch plus the finished frame (uint8 RGB) written once, as if
 everything between stayed in the caches. The larger of the two times is the binding roof; attained share = least time
 / measured time.
 
-A share over 1 is possible and says that a premise is wrong: Winograd and FFT convolutions need fewer multiplications
-than are counted, weights may stay in a cache between frames, and the probe may have met the device at a lower clock.
+A share over 1 is possible and says that a premise is wrong: a library may choose an algorithm that needs fewer
+multiplications than are counted, weights may stay in a cache between frames, and the probe may have met the device at a
+lower clock.
 """
 
 from __future__ import annotations
@@ -53,13 +55,13 @@ def least_bytes(cost: Cost, precision: str, batch: int) -> float | None:
     return cost.params * item / batch + cost.width * cost.height * FRAME_CHANNELS
 
 
-def roof(cost: Cost, ceilings: Ceilings, precision: str, batch: int) -> Roof:
-    """The roof of a model on a device at a precision."""
+def roof(cost: Cost, ceilings: Ceilings, precision: str, batch: int, flop: int | None = None) -> Roof:
+    """The roof of a model on a device at a precision; ``flop`` a frame where it is not that of direct convolution."""
     rate = ceilings.flop_per_s.get(precision)
     copied = ceilings.copy_bytes_per_s
     least = least_bytes(cost, precision, batch)
     return Roof(
-        compute_s=cost.flop_per_frame / rate if rate and rate > 0 else None,
+        compute_s=(flop or cost.flop_per_frame) / rate if rate and rate > 0 else None,
         memory_s=least / copied if least is not None and copied and copied > 0 else None,
     )
 
@@ -68,4 +70,5 @@ def roof_of(result: Result) -> Roof:
     """The roof of a case on its device; unknown where the row has no cost or no ceilings."""
     if result.cost is None or result.device is None or result.device.ceilings is None:
         return UNKNOWN_ROOF
-    return roof(result.cost, result.device.ceilings, result.case.precision, result.case.batch)
+    own = result.telemetry.flop_per_frame if result.telemetry else None
+    return roof(result.cost, result.device.ceilings, result.case.precision, result.case.batch, own)

@@ -126,11 +126,16 @@ def _quality(found: Quality | None) -> tuple[str, str]:
 
 
 def _ended(result: Result) -> str:
-    """What stopped the samples, and how many there are."""
+    """What stopped the samples, how many there are, and the algorithm where it is not direct convolution."""
     stopped = result.telemetry.stopped_by if result.telemetry else None
     count = len(result.samples_s)
     samples = f"{count} sample{'s' if count != 1 else ''}"
-    return f"{escape(stopped)}, {samples}" if stopped else samples
+    parts = [escape(stopped), samples] if stopped else [samples]
+    if result.telemetry and result.telemetry.algorithm:
+        parts.append(
+            f"{escape(result.telemetry.algorithm)}: {prefixed(result.telemetry.flop_per_frame, 'FLOP')} a frame"
+        )
+    return ", ".join(parts)
 
 
 def _least_lines(group: Group, card: DeviceCard, several: bool) -> Iterable[list[str]]:

@@ -33,8 +33,8 @@ RULES = (
     Rule(
         lambda row: row.share is not None and row.share > 1,
         _share,
-        "Faster than the ceiling: {cases}. Either the runtime needs fewer multiplications than the direct convolution "
-        "that is counted (Winograd), or the probe met the device slower than it can be. Which of the two is not known.",
+        "Faster than the ceiling: {cases}. Either the runtime needs fewer multiplications than are counted, or "
+        "the probe met the device slower than it can be. Which of the two is not known.",
     ),
     Rule(
         lambda row: row.share is not None and row.share < LOW_SHARE,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,17 @@ class Session(Protocol):
     ) -> None:
         """Release what it holds."""
         ...
+
+
+@runtime_checkable
+class OtherArithmetic(Protocol):
+    """What a session has beside, that computes the network otherwise than by direct convolution.
+
+    ``flop_per_frame`` counts the matrix products that it executes, 2 FLOP a multiply-add: its roof follows from it.
+    """
+
+    algorithm: str
+    flop_per_frame: int
 
 
 class Runtime(Protocol):

@@ -12,7 +12,7 @@ from nervbench import errors, plugins
 from nervbench.device.base import Counters, Device
 from nervbench.measure import checks, scenario
 from nervbench.records import Environment, Result, Status, Telemetry
-from nervbench.runtime.base import Opening, Runtime, Session
+from nervbench.runtime.base import Opening, OtherArithmetic, Runtime, Session
 from nervbench.sweep.compare import Comparison, Watch
 from nervbench.sweep.jobs import CaseJob
 from nervbench.sweep.score import Scored, score
@@ -98,6 +98,8 @@ def _timed(
             warm_up_s=timing.warm_up_s,
             stopped_by=timing.stopped_by,
             calls_per_sample=timing.calls_per_sample,
+            algorithm=session.algorithm if isinstance(session, OtherArithmetic) else None,
+            flop_per_frame=session.flop_per_frame if isinstance(session, OtherArithmetic) else None,
             load_s=load_s,
             wall_s=timing.wall_s,
             others_cpu_share=others,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from nervbench.records import Ceilings, Doubt, Environment, Result, Status
+from nervbench.records import Ceilings, Doubt, Environment, Result, Status, Telemetry
 from nervbench.report.compose import Surroundings, page
 from nervbench.report.rows import groups_of, latest
 from tests.report.factory import CARD, QUALITY, STACK, a_run, failed, made, scaled
@@ -84,6 +84,14 @@ def test_numbers_of_a_row() -> None:
         *("2", "nerv-xs/fp32/ov/b1", "OK", "16.7", "1.83", "60.00 / 61.20 / –", "2.0 %", "72 %"),
         *("33.12 / 29.50", "0.9512", "58.3", "noise, 100 samples"),
     ]
+
+
+def test_row_names_its_algorithm() -> None:
+    """A row that is not direct convolution says what it is, and its share is of its own roof."""
+    own = Telemetry(stopped_by="noise", algorithm="Winograd F(4×4, 3×3)", flop_per_frame=50_900_000_000)
+    cells = line_of(paged([replace(made(samples_s=scaled(0.5)), telemetry=own)]), "nerv-s/fp32/eager/b1")
+    assert cells[-1] == "noise, 30 samples, Winograd F(4×4, 3×3): 50.9 GFLOP a frame"
+    assert cells[7] == "55 %"
 
 
 def test_p99_needs_its_samples() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nervbench.records import Ceilings, Cost
+from nervbench.records import Ceilings, Cost, Telemetry
 from nervbench.report.roof import least_bytes, roof, roof_of
 from tests.report.factory import CARD, made
 
@@ -59,3 +59,12 @@ def test_row_without_ceilings() -> None:
         replace(result, cost=None),
     )
     assert all(roof_of(row).least_s is None for row in bare)
+
+
+def test_another_algorithm() -> None:
+    """A runtime that executes a quarter of the direct convolution's FLOP has a quarter of its least time."""
+    direct = made()
+    assert direct.cost is not None
+    own = replace(direct, telemetry=Telemetry(algorithm="Winograd", flop_per_frame=direct.cost.flop_per_frame // 4))
+
+    assert roof_of(own).compute_s == pytest.approx((roof_of(direct).compute_s or 0) / 4)

@@ -26,7 +26,7 @@ from nervbench.model.spec import NervSpec
 from nervbench.quality import mse_per_frame, psnr_from_mse
 from nervbench.records import DeviceCard
 from nervbench.runtime import ov
-from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Runtime, Session
+from nervbench.runtime.base import NOTHING_YET, Frames, Opening, OtherArithmetic, Runtime, Session
 
 # PyTorch's compiler uses what PyTorch deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
@@ -165,6 +165,25 @@ def test_refusals(name: str, card: DeviceCard) -> None:
         refusal = str(runtime.refusal(card, precision))
         assert precision in refusal or "compiler" in refusal
         assert "fp32" in refusal or "compiler" in refusal
+
+
+def test_winograd_says_its_arithmetic(weights: Checkpoint, cache: Path, card: DeviceCard) -> None:
+    """The session that does not convolve directly names its algorithm and counts what it executes."""
+    runtime: Runtime = plugins.load(plugins.RUNTIMES, "winograd")
+    with runtime.open(opening(runtime, "fp32", 1, weights, cache, card)) as session:
+        assert isinstance(session, OtherArithmetic)
+        assert session.algorithm.startswith("Winograd")
+        stem, head = 80 * 64 + 64 * 12 * 6 * 8, 3 * 12 * 24 * 32
+        tiles = 2 * 2 + 3 * 4  # 6×8 and 12×16 pixels
+        assert session.flop_per_frame == 2 * (stem + head + 36 * tiles * 12 * 48)
+
+
+def test_winograd_without_numba(card: DeviceCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its compiler the runtime refuses and says what to install."""
+    runtime: Runtime = plugins.load(plugins.RUNTIMES, "winograd")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    assert "pip install numba" in str(runtime.refusal(card, "fp32"))
 
 
 def test_without_the_cut(

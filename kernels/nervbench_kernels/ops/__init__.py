@@ -1,0 +1,1 @@
+"""One file an operation. Nothing here imports nervbench."""
