@@ -21,7 +21,7 @@ from nervbench.errors import ExportError, unknown
 from nervbench.export.to_checkpoint import to_checkpoint
 from nervbench.export.to_onnx import to_onnx
 from nervbench.export.to_torchscript import to_torchscript
-from nervbench.files import write_atomically
+from nervbench.files import source_hash, write_atomically
 from nervbench.model.checkpoint import Checkpoint
 from nervbench.model.precision import DTYPES
 from nervbench.records import Artifact
@@ -87,7 +87,8 @@ def _versions(form: str, precision: str) -> dict[str, str]:
     if form not in FORMATS or precision not in DTYPES:
         wrong = unknown("format", form, FORMATS) if form not in FORMATS else unknown("precision", precision, DTYPES)
         raise ExportError(wrong)
-    return {name: metadata.version(name) for name in FORMATS[form].packages} | {"nervbench": __version__}
+    ours = f"{__version__}+{source_hash('nervbench.model', 'nervbench.export')}"
+    return {name: metadata.version(name) for name in FORMATS[form].packages} | {"nervbench": ours}
 
 
 def _key(checkpoint: Checkpoint, form: str, precision: str, versions: dict[str, str]) -> str:

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nervbench import __version__, quality
+from nervbench import quality
 from nervbench.data import clip as clips
 from nervbench.errors import ConfigError, ExportError
 from nervbench.export.base import produce
-from nervbench.files import atomic_path
+from nervbench.files import atomic_path, source_hash
 from nervbench.model import checkpoint as checkpoints
 from nervbench.model.checkpoint import Checkpoint
 from nervbench.model.cost import cost_of
@@ -28,7 +28,7 @@ from nervbench.sweep.jobs import Exported, ExportJob, Exports, ModelJob, Prepare
 from nervbench.sweep.pictures import write_pictures
 
 PICTURES = 3
-VERSIONS = f"nervbench{__version__}-torch{torch.__version__}"
+VERSIONS = f"{source_hash('nervbench.model')}-torch{torch.__version__}"
 
 
 def prepare(job: ModelJob) -> Prepared:
@@ -93,7 +93,8 @@ def _wanted(frames: int, starts: tuple[int, ...], batches: tuple[int, ...]) -> s
 
 
 def _decode_reference(checkpoint: Checkpoint, frames: int, wanted: set[int], folder: Path) -> None:
-    missing = sorted(index for index in wanted if not reference.path_of(folder, index).exists())
+    shape = (checkpoint.spec.height, checkpoint.spec.width, 3)
+    missing = sorted(index for index in wanted if not reference.whole(reference.path_of(folder, index), shape))
     if not missing:
         return
     decoder = FrameDecoder(checkpoint.model()).eval()
@@ -108,9 +109,10 @@ def _source(cache: Path, clip: clips.Clip, size: clips.Size, resample: str) -> P
     av, pillow = metadata.version("av"), metadata.version("pillow")
     key = hashlib.sha256(f"{clip.sha256} {size} {resample} av{av} pillow{pillow}".encode()).hexdigest()[:32]
     path = cache / "source" / f"{key}.npy"
-    if not path.exists():
+    shape = (clip.frames, size[1], size[0], 3)
+    if not reference.whole(path, shape):
         with atomic_path(path) as temporary:
-            array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (clip.frames, size[1], size[0], 3))
+            array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
             start = 0
             for piece in clips.read(clip, size, resample):
                 array[start : start + len(piece)] = piece

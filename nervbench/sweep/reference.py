@@ -24,6 +24,15 @@ def read(folder: Path, indices: Iterable[int]) -> Frames:
     return np.stack([np.load(path_of(folder, index)) for index in indices])
 
 
+def whole(path: Path, shape: tuple[int, ...]) -> bool:
+    """Whether a kept array is there, of this shape, uint8, and as long as it says; a damaged one is made anew."""
+    try:
+        array = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    return array.shape == shape and array.dtype == np.uint8
+
+
 def save_array(path: Path, array: Frames) -> None:
     """Write an array atomically in NumPy's format."""
     buffer = io.BytesIO()
