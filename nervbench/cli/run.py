@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nervbench.sweep.local import Event, Plan
 
 SOME_CASE_FAILED = 4
+RULES = "rules.json"
 WIDE = 160  # columns where the output is a file or a pipe: no name of a case is folded there
 
 
@@ -55,6 +56,7 @@ def command(bench: Path, out: Path | None, only: str | None, resume: bool, cache
     wanted, cases = _cases(bench, only)
     folder = _folder(out, resume)
     with locked(folder):
+        _keep_rules(wanted, folder)
         kept = writable_folder(cache or platformdirs.user_cache_path("nervbench"))
         plan = Plan(wanted, remaining(cases, folder / RESULTS), len(cases), folder, kept.resolve())
         tell = Teller(plan)
@@ -128,3 +130,28 @@ def _folder(out: Path | None, resume: bool) -> Path:
         msg = f"{folder} has results already; add --resume to measure what is missing, or give another with --out"
         raise ConfigError([msg])
     return folder
+
+
+def _keep_rules(bench: Bench, folder: Path) -> None:
+    """Keep what a number depends on beside the results; refuse to go on by other rules than the run began with."""
+    import dataclasses
+    import json
+
+    from nervbench.errors import ConfigError
+    from nervbench.files import write_atomically
+    from nervbench.sweep.local import RESULTS
+
+    tables = ("clip", "stopping", "verify")
+    rules = {name: dataclasses.asdict(getattr(bench, name)) for name in tables}
+    text = json.dumps(rules, indent=1, sort_keys=True) + "\n"
+    kept = folder / RULES
+    if not (folder / RESULTS).exists():
+        write_atomically(kept, text)
+        return
+    before = kept.read_text() if kept.exists() else text
+    if before != text:
+        msg = (
+            f"{folder} was measured by other rules than [clip], [stopping] and [verify] of this bench.toml ({RULES} "
+            f"there has them); go on with the bench.toml of then, or give another folder with --out"
+        )
+        raise ConfigError([msg])

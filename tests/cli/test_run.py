@@ -77,6 +77,19 @@ def test_done(run: Run, bench: Path, cache: Path, tmp_path: Path) -> None:
     assert store.read(out / "results.jsonl") == rows
 
 
+def test_resumed_by_other_rules(run: Run, bench: Path, tmp_path: Path, cache: Path) -> None:
+    """A run goes on by the rules it began with; more cases are no other rules."""
+    out, only = tmp_path / "out", ("--only", "*/int8/*")
+    assert run("run", bench, "--out", out, "--cache", cache, *only).code == 0
+    before = (out / "results.jsonl").read_bytes()
+    bench.write_text(bench.read_text().replace("max_samples", "warm_up = 2, max_samples"))
+    outcome = run("run", bench, "--out", out, "--cache", cache, "--resume")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "was measured by other rules" in outcome.err
+    assert (out / "results.jsonl").read_bytes() == before
+
+
 def test_some_case_failed(run: Run, tmp_path: Path, cache: Path) -> None:
     """A case that failed is exit code 4; the table and the report are there all the same."""
     out = tmp_path / "out"
