@@ -42,11 +42,6 @@ WORDINGS = {
         "stop them, then run the case again",
         "{share:.0%} of the processor",
     ),
-    "loss_of_quality": Wording(
-        "The frames are further from the source than those of fp32 eager with the same weights",
-        "compare the pictures, and use a higher precision where the loss matters",
-        "{loss_db:.2f} dB lost",
-    ),
 }
 UNKNOWN_WORDING = Wording(
     "A doubt that this version has no words for", "upgrade nervbench, then write the report again"

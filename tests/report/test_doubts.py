@@ -12,7 +12,6 @@ SEEN = {
     "few_samples": ({"samples": 5.0}, "5 samples"),
     "drift": ({"share": -0.05}, "-5.0 %"),
     "others_busy": ({"share": 0.3}, "30 %"),
-    "loss_of_quality": ({"loss_db": 0.25}, "0.25 dB"),
 }
 
 

@@ -1,0 +1,55 @@
+"""What a comparison ends in: one of four words, with the interval that it rests on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Word(StrEnum):
+    """The time of B against that of A."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    SAME = "same"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """B against A. ``ratio`` is the time of a decode by B divided by that by A, ``low`` to ``high`` its interval.
+
+    ``level`` is the probability of a false verdict that the interval was made for; ``smallest_effect`` is the least
+    difference (0.01 is 1 %) that these samples would have shown, half the width of the interval on either side of 1.
+    """
+
+    word: Word
+    ratio: float
+    low: float
+    high: float
+    level: float
+
+    @property
+    def smallest_effect(self) -> float:
+        """The least relative difference that would have been seen."""
+        return math.sqrt(self.high / self.low) - 1
+
+
+def verdict(ratio: float, low: float, high: float, level: float, bound: float) -> Verdict:
+    """Word an interval of the ratio B / A.
+
+    An interval that excludes 1 decides faster or slower. One that includes it and lies within ``1 ± bound`` says that no
+    difference of ``bound`` exists: same. A wider one cannot tell: undecided.
+
+    >>> [verdict(*interval, 0.01, 0.02).word.value for interval in
+    ...  ((0.95, 0.94, 0.96), (1.0, 0.99, 1.01), (1.0, 0.9, 1.1))]
+    ['faster', 'same', 'undecided']
+    """
+    if high < 1:
+        word = Word.FASTER
+    elif low > 1:
+        word = Word.SLOWER
+    else:
+        word = Word.SAME if low >= 1 - bound and high <= 1 + bound else Word.UNDECIDED
+    return Verdict(word, ratio, low, high, level)
