@@ -9,12 +9,12 @@
     │   ├── CheckpointError        weights
     │   └── ResultsError           results.jsonl
     ├── OutputError                a path that cannot be written
+    ├── CompareError               two cases cannot be compared, or one of them ended while it was
     ├── TrainingError              training cannot go on (the last good checkpoint stays)
     └── CaseError                  ends one case with a status; the sweep goes on
         ├── UnsupportedError       UNSUPPORTED: this device or installation cannot run it
         ├── ExportError            EXPORT_FAILED
         ├── LoadError              LOAD_FAILED
-        ├── WrongOutputError       WRONG_OUTPUT: ran, but not with the answer of the reference
         └── FellBackError          FELL_BACK: ran somewhere else than it was told
 
 A message says what was found, what was possible and what to do.
@@ -60,6 +60,10 @@ class OutputError(NervbenchError):
     """A path cannot be written."""
 
 
+class CompareError(NervbenchError):
+    """Two cases cannot be compared, or one of them ended while it was."""
+
+
 class TrainingError(NervbenchError):
     """Training cannot go on; what was saved stays."""
 
@@ -78,10 +82,6 @@ class ExportError(CaseError):
 
 class LoadError(CaseError):
     """The artifact could not be opened by the runtime."""
-
-
-class WrongOutputError(CaseError):
-    """The frames are not those of the reference within the bound of the precision."""
 
 
 class FellBackError(CaseError):

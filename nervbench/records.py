@@ -136,6 +136,56 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """What the machine did while the samples were taken, warm-up included, as another process saw it.
+
+    ``samples`` readings, one every ``period_s``, over ``wall_s``; the watching took ``own_cpu_share`` of one processor.
+    ``longest_gap_s`` is by how much a reading was late at most, time asleep included. Shares of the processors
+    (``others…``, ``steal…``) are of all that the worker may use. Faults and switches are the worker's, swap is the
+    machine's. ``p10`` and ``p90`` are the nearest readings; a quantity without such a word is a mean or a total.
+    ``gpu_throttle`` is the share of the readings at which each reason held the clocks down.
+    A key of ``missing`` is the beginning of the names that are None, or were at some readings, with the reason.
+    """
+
+    period_s: float | None = None
+    samples: int = 0
+    wall_s: float | None = None
+    longest_gap_s: float | None = None
+    own_cpu_share: float | None = None
+    others_cpu_share: float | None = None
+    steal_share: float | None = None
+    clock_hz: float | None = None
+    clock_p10_hz: float | None = None
+    clock_p90_hz: float | None = None
+    cpu_temperature_max_celsius: float | None = None
+    cpu_energy_j: float | None = None
+    memory_available_min_bytes: int | None = None
+    swap_in_bytes: int | None = None
+    swap_out_bytes: int | None = None
+    minor_faults: int | None = None
+    major_faults: int | None = None
+    voluntary_switches: int | None = None
+    involuntary_switches: int | None = None
+    gpu_busy_share: float | None = None
+    gpu_memory_busy_share: float | None = None
+    gpu_sm_clock_hz: float | None = None
+    gpu_sm_clock_p10_hz: float | None = None
+    gpu_sm_clock_p90_hz: float | None = None
+    gpu_memory_clock_hz: float | None = None
+    gpu_throttle: dict[str, float] | None = None
+    gpu_power_w: float | None = None
+    gpu_power_max_w: float | None = None
+    gpu_energy_j: float | None = None
+    gpu_temperature_max_celsius: float | None = None
+    gpu_memory_used_max_bytes: int | None = None
+    gpu_process_memory_max_bytes: int | None = None
+    gpu_pcie_rx_bytes_per_s: float | None = None
+    gpu_pcie_tx_bytes_per_s: float | None = None
+    gpu_other_processes: int | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Telemetry:
     """What was seen while the samples were taken.
 
@@ -143,6 +193,7 @@ class Telemetry:
     ``calls_per_sample`` says over how many back-to-back decodes a sample is averaged (offline scenario);
     ``frames_on`` says where the decoded frames are when the clock stops. ``algorithm`` and ``flop_per_frame`` are there
     where the runtime computes the network otherwise than by the direct convolution that ``Cost`` counts.
+    ``meanwhile`` is None where nobody was watching.
     """
 
     warm_up_s: tuple[float, ...] = ()
@@ -154,9 +205,8 @@ class Telemetry:
     load_s: float | None = None
     wall_s: float | None = None
     process_cpu_s: float | None = None
-    others_cpu_share: float | None = None
     peak_memory_bytes: int | None = None
-    involuntary_switches: int | None = None
+    meanwhile: Meanwhile | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,15 @@ from typing import Protocol
 
 from nervbench.records import Ceilings, DeviceCard
 
+Reading = float | str
+"""A number, or why there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counters:
     """Totals since some moment in the past; the difference of two readings says what a span took. Unknown is None."""
 
     process_cpu_s: float | None = None
-    system_cpu_s: float | None = None
-    involuntary_switches: int | None = None
     peak_memory_bytes: int | None = None
 
 
@@ -50,5 +51,5 @@ class Device(Protocol):
         ...
 
     def counters(self) -> Counters:
-        """Totals of this process and of the machine, now."""
+        """Totals of this process, now."""
         ...

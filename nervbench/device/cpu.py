@@ -28,7 +28,6 @@ FEATURES = (
     "sve",
 )
 BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
 CPUINFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
@@ -83,15 +82,10 @@ class CpuDevice:
         return time.monotonic()
 
     def counters(self) -> Counters:
-        """Processor time of this process and of the processors it may use, switches against its will, peak memory."""
+        """Processor time and peak memory of this process."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        allowed = _allowed()
-        times = [each for number, each in enumerate(psutil.cpu_times(percpu=True)) if not allowed or number in allowed]
-        busy = sum(getattr(each, name, 0.0) for each in times for name in BUSY)
         return Counters(
             process_cpu_s=usage.ru_utime + usage.ru_stime,
-            system_cpu_s=busy,
-            involuntary_switches=usage.ru_nivcsw,
             peak_memory_bytes=usage.ru_maxrss * (1024 if platform.system() == "Linux" else 1),
         )
 

@@ -14,7 +14,7 @@ from nervbench.units import significant
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a code reads: what it means, what to do next, and how its values are shown (a format string)."""
+    """How a code reads: what it means, what to do next, how its values are shown (a format string; none: as pairs)."""
 
     meaning: str
     next: str
@@ -42,6 +42,45 @@ WORDINGS = {
         "stop them, then run the case again",
         "{share:.0%} of the processor",
     ),
+    "stolen": Wording(
+        "The hypervisor gave processor time of this virtual machine to others during the samples",
+        "run the case again at a quieter hour, or on a machine whose processors are not shared",
+        "{share:.1%} of the processor",
+    ),
+    "swapping": Wording(
+        "Memory was read from the disk or written to it during the samples",
+        "close other programs or take a machine with more memory, then run the case again",
+        "{bytes:,.0f} bytes swapped, {faults_per_s:.0f} pages a second of the worker's own from the disk",
+    ),
+    "low_memory": Wording(
+        "The machine was nearly out of memory during the samples",
+        "close other programs or lower the batch, then run the case again",
+        "{bytes:,.0f} bytes were left",
+    ),
+    "clock_moved": Wording(
+        "The clock of the device changed during the samples",
+        "fix the clock (a performance governor, or nvidia-smi --lock-gpu-clocks) or cool the device, then run it again",
+        "the upper clocks are {share:.0%} above the lower ones",
+    ),
+    "throttled": Wording(
+        "The GPU held its clocks down; by reason, the share of the readings at which it did",
+        "look at its cooling and its power limit (nvidia-smi -q -d PERFORMANCE), then run the case again",
+    ),
+    "shared_gpu": Wording(
+        "Other processes were on the GPU",
+        "stop them, then run the case again",
+        "{processes:.0f} others",
+    ),
+    "suspended": Wording(
+        "The machine or its processes stood still in the middle of the samples",
+        "keep the machine awake, then run the case again",
+        "for {gap_s:.0f} s",
+    ),
+    "unobserved": Wording(
+        "Nobody watched the machine during the samples, so a disturbance would not be known",
+        "see with the command in nervbench/device/sampler.py why the sampler does not run, then run the case again",
+        "no readings",
+    ),
 }
 UNKNOWN_WORDING = Wording(
     "A doubt that this version has no words for", "upgrade nervbench, then write the report again"
@@ -56,7 +95,7 @@ def wording(code: str) -> Wording:
 def values(doubt: Doubt) -> str:
     """What was seen, in short, as its wording shows it; ``code: name value, …`` where it has no wording."""
     known = WORDINGS.get(doubt.code)
-    if known is not None:
+    if known is not None and known.shows:
         try:
             return known.shows.format_map(doubt.values).replace("%", " %")
         except (KeyError, ValueError):

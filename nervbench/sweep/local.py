@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,10 +81,31 @@ def locked(out: Path) -> Iterator[None]:
         yield
 
 
-def execute(plan: Plan) -> Iterator[Event]:
-    """Do the plan. Yields as things begin and end; every case that ends is already in the results file."""
-    if not plan.cases:
-        return
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What preparation found and made: enough to begin any case of the plan."""
+
+    plan: Plan
+    asked: dict[tuple[str, str], Asked]
+    prepared: dict[str, Prepared]
+    exported: dict[str, Exports]
+
+    def job(self, case: Case, card: DeviceCard) -> CaseJob | Result:
+        """The job of a case, or how it ended before it could begin."""
+        asked, prepared = self.asked[case.runtime, case.precision], self.prepared[case.model]
+        ended = Result(case, Status.UNSUPPORTED, asked.refusal, device=card, cost=prepared.costs[case.precision])
+        if not asked.wants:
+            return ended
+        artifact = self.exported[case.model][asked.wants]
+        if isinstance(artifact, str):
+            return dataclasses.replace(ended, status=Status.EXPORT_FAILED, reason=artifact)
+        return CaseJob(
+            case, self.plan.device, card, prepared, artifact, self.plan.bench.stopping, self.plan.bench.verify
+        )
+
+
+def preparation(plan: Plan) -> Generator[Event, None, Ready]:
+    """Ask the runtimes, decode references, export; yields as each begins. What is wrong with the input ends it here."""
     done = plan.total - len(plan.cases)
     yield Event("asking the runtimes what they can do here", done, plan.total)
     pairs = tuple(dict.fromkeys((case.runtime, case.precision) for case in plan.cases))
@@ -99,36 +120,38 @@ def execute(plan: Plan) -> Iterator[Event]:
         keys = tuple(dict.fromkeys(answer.wants for answer in cases if answer.wants))
         yield Event(f"exporting {model}: {', '.join(' '.join(key) for key in keys) or 'nothing'}", done, plan.total)
         exported[model] = _export(plan, prepared[model], keys)
+    return Ready(plan, asked, prepared, exported)
+
+
+def execute(plan: Plan) -> Iterator[Event]:
+    """Do the plan. Yields as things begin and end; every case that ends is already in the results file."""
+    if not plan.cases:
+        return
+    ready = yield from preparation(plan)
+    done = plan.total - len(plan.cases)
     yield Event("measuring what the device can do at most", done, plan.total)
     card = probe_device(plan.device, PROBE_S)
     for case in plan.cases:
         yield Event(case.name, done, plan.total)
-        result = _end(plan, case, card, asked[case.runtime, case.precision], prepared[case.model], exported[case.model])
+        job = ready.job(case, card)
+        result = job if isinstance(job, Result) else _end(job, plan.bench.limits.case_timeout_s)
         store.append(plan.out / RESULTS, result)
         done += 1
         yield Event(case.name, done, plan.total, result)
 
 
-def _end(
-    plan: Plan,
-    case: Case,
-    card: DeviceCard,
-    asked: Asked,
-    prepared: Prepared,
-    exports: Exports,
-) -> Result:
+def _end(job: CaseJob, timeout_s: float) -> Result:
     """Bring one case to its end."""
-    ended = Result(case, Status.UNSUPPORTED, asked.refusal, device=card, cost=prepared.costs[case.precision])
-    if not asked.wants:
-        return ended
-    artifact = exports[asked.wants]
-    if isinstance(artifact, str):
-        return dataclasses.replace(ended, status=Status.EXPORT_FAILED, reason=artifact)
-    job = CaseJob(case, plan.device, card, prepared, artifact, plan.bench.stopping, plan.bench.verify)
-    answer = process.run(job, plan.bench.limits.case_timeout_s)
+    answer = process.run(job, timeout_s)
     if isinstance(answer, process.Died):
-        status = Status.TIMED_OUT if answer.timed_out else Status.CRASHED
-        return dataclasses.replace(ended, status=status, reason=answer.reason, artifact=artifact.artifact)
+        return Result(
+            job.case,
+            Status.TIMED_OUT if answer.timed_out else Status.CRASHED,
+            answer.reason,
+            device=job.card,
+            artifact=job.exported.artifact,
+            cost=job.prepared.costs[job.case.precision],
+        )
     result: Result = answer
     return result
 

@@ -49,7 +49,7 @@ def run(job: Job, timeout_s: float) -> Any:
                 _end(process)
         if not (folder / "answer").exists():
             reason = f"no end after {timeout_s:g} s" if code is None else _ending(code)
-            return Died(code is None, f"{reason}{_last_words(folder / 'log')}")
+            return Died(code is None, f"{reason}{last_words(folder / 'log')}")
         # The answer is whole, whatever a library did to the process afterwards, while it was being taken down.
         answer = pickle.loads((folder / "answer").read_bytes())
     if isinstance(answer, Failed):
@@ -90,7 +90,7 @@ def _ending(code: int) -> str:
     return f"the worker ended with exit code {code} and without a result"
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
     """The end of what the process wrote, on one line."""
     with log.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 4 * LAST_WORDS))

@@ -30,7 +30,7 @@ def whole(path: Path, shape: tuple[int, ...]) -> bool:
         array = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError):
         return False
-    return array.shape == shape and array.dtype == np.uint8
+    return bool(array.shape == shape and array.dtype == np.uint8)
 
 
 def save_array(path: Path, array: Frames) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
 import sys
 import traceback
 from importlib import metadata
 
 from nervbench import errors, plugins
-from nervbench.device.base import Counters, Device
+from nervbench.device.base import Device
+from nervbench.device.sampler import Sampling
 from nervbench.measure import checks, scenario
 from nervbench.records import Environment, Result, Status, Telemetry
 from nervbench.runtime.base import Opening, OtherArithmetic, Runtime, Session
@@ -21,7 +23,6 @@ ENDINGS: dict[type[errors.NervbenchError], Status] = {
     errors.UnsupportedError: Status.UNSUPPORTED,
     errors.ExportError: Status.EXPORT_FAILED,
     errors.LoadError: Status.LOAD_FAILED,
-    errors.WrongOutputError: Status.WRONG_OUTPUT,
     errors.FellBackError: Status.FELL_BACK,
 }
 """How each of our errors ends a case; one that is not here is about the files given and ends LOAD_FAILED."""
@@ -54,7 +55,7 @@ def run_case(job: CaseJob) -> Result:
 
 def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) -> Result:
     began = device.now()
-    with runtime.open(_opening(job)) as session:
+    with runtime.open(opening_of(job)) as session:
         load_s = device.now() - began
         comparison = Comparison(job)
         for start in job.prepared.starts:
@@ -85,11 +86,10 @@ def _timed(
     watch = Watch(session, set(job.prepared.starts))
     calls = scenario.CALLS[job.case.scenario]
     starts = scenario.rotation(job.prepared.starts, job.prepared.frames, job.case.batch, calls)
-    before, began = device.counters(), device.now()
-    timing = scenario.measure(session, device, starts, job.stopping, watch)
-    after, ended = device.counters(), device.now()
-    others = _others_share(before, after, ended - began, job)
-    switches = _difference(before.involuntary_switches, after.involuntary_switches)
+    with Sampling(os.getpid()) as sampling:
+        before = device.counters()
+        timing = scenario.measure(session, device, starts, job.stopping, watch)
+        after = device.counters()
     for start, frames in watch.kept:
         comparison.add(start, frames, during=True)
     result = dataclasses.replace(
@@ -102,10 +102,9 @@ def _timed(
             flop_per_frame=session.flop_per_frame if isinstance(session, OtherArithmetic) else None,
             load_s=load_s,
             wall_s=timing.wall_s,
-            others_cpu_share=others,
             process_cpu_s=_difference(before.process_cpu_s, after.process_cpu_s),
             peak_memory_bytes=after.peak_memory_bytes,
-            involuntary_switches=None if switches is None else int(switches),
+            meanwhile=sampling.meanwhile,
         ),
         fidelity=comparison.fidelity(),
         quality=scored.quality() if scored else None,
@@ -115,11 +114,12 @@ def _timed(
         wrong = next(filter(None, (scored.worse(start, frames) for start, frames in watch.kept)), None)
     if wrong:
         return dataclasses.replace(result, status=Status.WRONG_OUTPUT, reason=f"during the timed run: {wrong}")
-    doubts = checks.doubts_about(timing.samples_s, job.stopping.noise, others)
+    doubts = (*checks.doubts_about(timing.samples_s, job.stopping.noise), *checks.doubts_meanwhile(sampling.meanwhile))
     return dataclasses.replace(result, status=Status.OK, samples_s=timing.samples_s, doubts=doubts)
 
 
-def _opening(job: CaseJob) -> Opening:
+def opening_of(job: CaseJob) -> Opening:
+    """What the session of a case is opened with."""
     case = job.case
     return Opening(job.exported.path, job.exported.artifact, case.precision, case.batch, job.prepared.frames, job.card)
 
@@ -143,15 +143,6 @@ def _version(package: str) -> str:
 
 def _difference(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
-
-
-def _others_share(before: Counters, after: Counters, wall_s: float, job: CaseJob) -> float | None:
-    """The share of the processors' time that other processes took while this one was timed."""
-    system_s = _difference(before.system_cpu_s, after.system_cpu_s)
-    own_s = _difference(before.process_cpu_s, after.process_cpu_s)
-    if system_s is None or own_s is None or not job.card.threads or wall_s <= 0:
-        return None
-    return max(0.0, (system_s - own_s) / (wall_s * job.card.threads))
 
 
 def _unexpected(error: Exception) -> tuple[Status, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -115,7 +114,7 @@ def test_clock() -> None:
 
 
 def test_counters() -> None:
-    """Work adds to the counters of the process and of the processors; memory is in bytes."""
+    """Work adds to the processor time of the process; memory is in bytes."""
     device = CpuDevice()
     before = device.counters()
     until = time.process_time() + 0.1
@@ -123,19 +122,14 @@ def test_counters() -> None:
         pass
     after = device.counters()
 
-    assert None not in (after.process_cpu_s, before.process_cpu_s, after.system_cpu_s, before.system_cpu_s)
+    assert None not in (after.process_cpu_s, before.process_cpu_s)
     assert 0.09 <= (after.process_cpu_s or 0) - (before.process_cpu_s or 0) < 1
-    assert (after.system_cpu_s or 0) - (before.system_cpu_s or 0) >= 0.05  # the system counts in hundredths
     assert 10 << 20 < (after.peak_memory_bytes or 0) < psutil.virtual_memory().total
-    assert (after.involuntary_switches or 0) >= (before.involuntary_switches or 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not pin processes")
-def test_other_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work on processors that this process may not use does not count as a disturbance."""
-    each = [SimpleNamespace(user=1.0, system=2.0, idle=50.0), SimpleNamespace(user=100.0, system=0.0, idle=0.0)]
-    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: each)
+def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads are those that this process may use."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0})
 
-    assert CpuDevice().counters().system_cpu_s == 3.0
     assert CpuDevice().card().threads == 1

@@ -14,9 +14,9 @@ from nervbench.measure.checks import doubts_about, fidelity_bound_db
 CALM = [1.0, 1.01] * 10
 
 
-def codes(samples: list[float], others: float | None = None, noise: float = 0.05) -> list[str]:
+def codes(samples: list[float], noise: float = 0.05) -> list[str]:
     """The doubts about samples, by code."""
-    return [doubt.code for doubt in doubts_about(samples, noise, others)]
+    return [doubt.code for doubt in doubts_about(samples, noise)]
 
 
 @given(st.floats(20, 60), st.floats(0.01, 1))
@@ -38,14 +38,13 @@ def test_bound_on_frames() -> None:
 
 
 def test_calm() -> None:
-    """Enough quiet samples on a quiet machine raise no doubt, known or not."""
-    assert codes(CALM, 0.05) == []
-    assert codes(CALM, None) == []
+    """Enough quiet samples raise no doubt."""
+    assert codes(CALM) == []
 
 
 def test_few_samples() -> None:
     """Under 11 samples not even a median is stated."""
-    (doubt,) = doubts_about(CALM[:10], 0.05, None)
+    (doubt,) = doubts_about(CALM[:10], 0.05)
 
     assert (doubt.code, doubt.values) == ("few_samples", {"samples": 10})
     assert codes(CALM[:11]) == []
@@ -53,7 +52,7 @@ def test_few_samples() -> None:
 
 def test_noisy() -> None:
     """Noise over the bound is a doubt with both numbers; at the bound it is none."""
-    (doubt,) = doubts_about([1.0, 1.2] * 10, 0.05, None)
+    (doubt,) = doubts_about([1.0, 1.2] * 10, 0.05)
 
     assert doubt.code == "noisy"
     assert doubt.values == {"noise": pytest.approx(0.2 / 1.1), "bound": 0.05}
@@ -62,7 +61,7 @@ def test_noisy() -> None:
 
 def test_drift() -> None:
     """Samples that grow from the first third to the last by more than the noise are a doubt, with the share."""
-    (doubt,) = doubts_about([1.0] * 16 + [1.1] * 4 + [1.2] * 4, 0.5, None)
+    (doubt,) = doubts_about([1.0] * 16 + [1.1] * 4 + [1.2] * 4, 0.5)
 
     assert doubt.code == "drift"
     assert doubt.values == {"share": pytest.approx(0.15)}
@@ -71,13 +70,6 @@ def test_drift() -> None:
     assert codes([1.0, 2.0] * 12 + [1.1], noise=0.95) == []  # within the noise
 
 
-def test_others_busy() -> None:
-    """Other work on more than a twentieth of the processors is a doubt, with its share."""
-    (doubt,) = doubts_about(CALM, 0.05, 0.3)
-
-    assert (doubt.code, doubt.values) == ("others_busy", {"share": 0.3})
-
-
 def test_all_at_once() -> None:
     """Doubts do not hide each other."""
-    assert codes([1.0, 2.0, 1.0, 2.0], 1.0) == ["few_samples", "noisy", "others_busy"]
+    assert codes([1.0, 2.0, 1.0, 2.0]) == ["few_samples", "noisy"]

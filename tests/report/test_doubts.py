@@ -7,11 +7,19 @@ import pytest
 from nervbench.records import Doubt
 from nervbench.report.doubts import WORDINGS, by_code, sentence, values
 
-SEEN = {
+SEEN: dict[str, tuple[dict[str, float], str]] = {
     "noisy": ({"noise": 0.072, "bound": 0.02}, "noise 7.2 %, bound 2.0 %"),
     "few_samples": ({"samples": 5.0}, "5 samples"),
     "drift": ({"share": -0.05}, "-5.0 %"),
     "others_busy": ({"share": 0.3}, "30 %"),
+    "stolen": ({"share": 0.034}, "3.4 % of the processor"),
+    "swapping": ({"bytes": 2097152.0, "faults_per_s": 12.0}, "2,097,152 bytes swapped, 12 pages"),
+    "low_memory": ({"bytes": 104857600.0}, "104,857,600 bytes were left"),
+    "clock_moved": ({"share": 0.25, "low_hz": 2e9, "high_hz": 2.5e9}, "25 % above"),
+    "throttled": ({"hw_slowdown": 0.4, "sw_power_cap": 0.1}, "hw_slowdown 0.400, sw_power_cap 0.100"),
+    "shared_gpu": ({"processes": 2.0}, "2 others"),
+    "suspended": ({"gap_s": 61.2}, "61 s"),
+    "unobserved": ({}, "no readings"),
 }
 
 

@@ -91,12 +91,12 @@ def test_last_words(tmp_path: Path) -> None:
     """The end of what a process wrote is told on one line, cut where it is long, also where it is not text."""
     log = tmp_path / "log"
     log.write_bytes(b"")
-    assert process._last_words(log) == ""
+    assert process.last_words(log) == ""
     log.write_bytes(b"one\n  two\xff\n")
-    assert process._last_words(log) == "; its last words: one two�"
+    assert process.last_words(log) == "; its last words: one two�"
     log.write_bytes(b"x" * 10_000 + b"\nthe end")
-    assert process._last_words(log).endswith("xxx the end")
-    assert len(process._last_words(log)) < process.LAST_WORDS + 30
+    assert process.last_words(log).endswith("xxx the end")
+    assert len(process.last_words(log)) < process.LAST_WORDS + 30
 
 
 def test_export_that_takes_the_process_down(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,8 @@ def _hang_once(session: Session) -> None:
 
 
 works = Fake("works")
+paced = Fake("paced", at_decode=lambda _: time.sleep(0.010))
+slower = Fake("slower", at_decode=lambda _: time.sleep(0.012))
 wrong = Fake("wrong", change=lambda frames, _: 255 - frames)
 grey = Fake("grey", change=lambda frames, _: np.full_like(frames, 128))
 shape = Fake("shape", change=lambda frames, _: frames.transpose(0, 3, 1, 2))
@@ -127,6 +129,7 @@ refuses = Fake("refuses", refuses="needs a device of 1977; none is here")
 odd_format = Fake("odd_format", form="gguf")
 no_load = Fake("no_load", fails=TooNew("the file is newer than this runtime"))
 elsewhere = Fake("elsewhere", fails=FellBackError("asked for the NPU, the session runs on the CPU"))
+blinds = Fake("blinds", at_decode=lambda _: setattr(sys, "executable", "/no/such/python"))
 leaves = Fake("leaves", at_decode=lambda _: atexit.register(os.kill, os.getpid(), signal.SIGSEGV))
 
 
