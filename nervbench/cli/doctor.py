@@ -15,17 +15,25 @@ if TYPE_CHECKING:
     Answers = dict[tuple[str, str], Asked]
 
 MEASURED = ("fp32", "bf16")
+LEVEL = 0.01
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One object on stdout instead of a table.")
 @click.option("--probe", is_flag=True, help="Also measure the ceilings (about 6 seconds of full load).")
-def command(as_json: bool, probe: bool) -> None:
+@click.option("--noise", is_flag=True, help="Instead: compare a case with itself, live. What could be seen here?")
+@click.option("--case", default="nerv-xs/fp32/ov/b1", show_default=True, help="The case for --noise.")
+@click.option("--for", "budget_s", default=60.0, show_default=True, help="Seconds for --noise.")
+def command(as_json: bool, probe: bool, noise: bool, case: str, budget_s: float) -> None:
     """Show this device, which runtime can run in which precision, and what would make the rest run.
 
     \b
     Example:  nervbench doctor --probe
+              nervbench doctor --noise --for 60
     """  # noqa: D301 (click wants the character)
+    if noise:
+        _noise(case, budget_s, as_json)
+        return
     from nervbench import plugins
     from nervbench.device.gpus import gpus
     from nervbench.sweep.local import PROBE_S, ask_runtimes, probe_device
@@ -75,3 +83,23 @@ def _show(card: DeviceCard, answers: Answers, gpus_found: str) -> None:
         runs = Text("runs", style="green") if answer.refusal is None else Text("no", style="yellow")
         runtimes.add_row(name, precision, runs, Text(answer.refusal or ""))
     console.print(runtimes)
+
+
+def _noise(case: str, budget_s: float, as_json: bool) -> None:
+    """A case against itself: how much do equals differ, and what is the least difference to be seen in this time?"""
+    from nervbench.cli import _live
+    from nervbench.compare.verdict import Word
+    from nervbench.sweep.live import Rule
+
+    found = _live.live([case], _live.bench_of(None), Rule(budget_s, LEVEL, LEVEL), None)
+    if as_json:
+        click.echo(_live.as_json([case], found))
+        return
+    verdict = found.verdict
+    click.echo(
+        f"{case} against itself for {found.wall_s:.0f} s: the times of equals differed by {verdict.ratio - 1:+.2%}. "
+        f"A difference under {verdict.smallest_effect:.2%} would not be seen in this time; to halve that, take four "
+        f"times as long (--for) or quieten the machine."
+    )
+    if verdict.word in (Word.FASTER, Word.SLOWER):
+        click.echo(f"This once equals were called different, which is to happen once in {1 / verdict.level:.0f} times.")

@@ -148,7 +148,7 @@ def _method(results: Sequence[Result]) -> str:
         "another here, in the same latency mode.",
         "Of roof: the least time a frame can take / the measured time. The least time is the larger of two: the FLOP "
         "(of direct convolution, or of the algorithm that the row names) at the probed rate of the precision; weights "
-        "(read once a batch) and finished frame at the probed copy rate.",
+        "(read once a batch) and finished frame at the probed copy rate; which of the two binds stands beside it.",
         "PSNR and MS-SSIM are against the source video. Fidelity is the PSNR of the worst compared frame against fp32 "
         "eager.",
     ]

@@ -105,7 +105,7 @@ def _timed(row: Row, scored: bool) -> list[str]:
         times(row.speedup),
         latency,
         percent(row.noise, 1),
-        percent(row.share),
+        UNKNOWN if row.share is None else f"{percent(row.share)}, {row.roof.binding}",
         *(_quality(result.quality) if scored else ()),
         fidelity(result.fidelity),
         _ended(result),

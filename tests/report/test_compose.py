@@ -81,7 +81,7 @@ def test_numbers_of_a_row() -> None:
     """A row has rank, FPS, factor, latency, noise, share, quality, fidelity and how it ended."""
     cells = line_of(paged(a_run()), "nerv-xs/fp32/ov/b1")
     assert cells == [
-        *("2", "nerv-xs/fp32/ov/b1", "OK", "16.7", "1.83", "60.00 / 61.20 / –", "2.0 %", "72 %"),
+        *("2", "nerv-xs/fp32/ov/b1", "OK", "16.7", "1.83", "60.00 / 61.20 / –", "2.0 %", "72 %, compute"),
         *("33.12 / 29.50", "0.9512", "58.3", "noise, 100 samples"),
     ]
 
@@ -91,7 +91,7 @@ def test_row_names_its_algorithm() -> None:
     own = Telemetry(stopped_by="noise", algorithm="Winograd F(4×4, 3×3)", flop_per_frame=50_900_000_000)
     cells = line_of(paged([replace(made(samples_s=scaled(0.5)), telemetry=own)]), "nerv-s/fp32/eager/b1")
     assert cells[-1] == "noise, 30 samples, Winograd F(4×4, 3×3): 50.9 GFLOP a frame"
-    assert cells[7] == "55 %"
+    assert cells[7] == "55 %, compute"
 
 
 def test_p99_needs_its_samples() -> None:

@@ -109,8 +109,8 @@ def _hang_once(session: Session) -> None:
 
 
 works = Fake("works")
-paced = Fake("paced", at_decode=lambda _: time.sleep(0.010))
-slower = Fake("slower", at_decode=lambda _: time.sleep(0.012))
+paced = Fake("paced", at_decode=lambda session: (_print(session), time.sleep(0.010)))
+slower = Fake("slower", at_decode=lambda _: time.sleep(0.020))
 wrong = Fake("wrong", change=lambda frames, _: 255 - frames)
 grey = Fake("grey", change=lambda frames, _: np.full_like(frames, 128))
 shape = Fake("shape", change=lambda frames, _: frames.transpose(0, 3, 1, 2))
