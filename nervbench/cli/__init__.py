@@ -1,6 +1,7 @@
 """The command line: one file a verb, imported only when that verb is asked for, so that ``--help`` is instant.
 
-Exit codes: 0 done; 1 usage, configuration or input; 4 some case failed (its row says how); 130 interrupted.
+Exit codes: 0 done; 1 usage, configuration or input; 2 slower and 3 undecided (``check``, and ``compare --fail-on``);
+4 some case failed (its row says how); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ VERBS = {
     "decode": "Decode frames of a checkpoint to a video or to images.",
     "export": "Export a model to ONNX or TorchScript.",
     "report": "Write the report of a folder of results again.",
+    "compare": "Say whether B is faster than A, from their results.",
+    "check": "Fail where results are slower than a baseline.",
 }
 
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 
 from nervbench.compare.verdict import Verdict, verdict
+from nervbench.stats import student
 
 TRIM = 0.2
 """Share of the rounds cut off at either end: the usual robust choice (Wilcox, Introduction to Robust Estimation)."""
@@ -33,37 +34,6 @@ def trimmed_mean(values: Sequence[float], trim: float = TRIM) -> float:
     return fmean(sorted(values)[cut : len(values) - cut])
 
 
-def t_probability(t: float, freedom: int) -> float:
-    """Probability that |T| ≤ t for Student's t with a whole number of degrees of freedom.
-
-    Closed form: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
-    """
-    angle = math.atan(t / math.sqrt(freedom))
-    sine, square = math.sin(angle), math.cos(angle) ** 2
-    odd = freedom % 2
-    term, total = (math.cos(angle) if odd else 1.0), 0.0
-    for k in range((freedom - 1 if odd else freedom) // 2):
-        if k:
-            term *= square * (2 * k / (2 * k + 1) if odd else (2 * k - 1) / (2 * k))
-        total += term
-    return 2 / math.pi * (angle + sine * total) if odd else sine * total
-
-
-def t_quantile(level: float, freedom: int) -> float:
-    """The t that |T| exceeds with probability ``level``.
-
-    >>> [round(t_quantile(0.01, freedom), 3) for freedom in (1, 2, 5, 30)]
-    [63.657, 9.925, 4.032, 2.75]
-    """
-    low, high = 0.0, 1.0
-    while t_probability(high, freedom) < 1 - level:
-        low, high = high, 2 * high
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_probability(middle, freedom) < 1 - level else (low, middle)
-    return high
-
-
 def paired(pairs: Sequence[Sequence[float]], level: float, bound: float) -> Verdict:
     """The verdict on B against A; one sequence of log(time of B / time of A) for each pair of processes.
 
@@ -75,6 +45,6 @@ def paired(pairs: Sequence[Sequence[float]], level: float, bound: float) -> Verd
         msg = f"a paired comparison needs {MIN_PAIRS} pairs of processes or more, found {len(pairs)}"
         raise ValueError(msg)
     means = [trimmed_mean(rounds) for rounds in pairs]
-    half = t_quantile(level, len(means) - 1) * stdev(means) / math.sqrt(len(means))
+    half = student(level, len(means) - 1) * stdev(means) / math.sqrt(len(means))
     centre = fmean(means)
     return verdict(math.exp(centre), math.exp(centre - half), math.exp(centre + half), level, bound)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nervbench.compare.paired import paired, t_probability, t_quantile, trimmed_mean
+from nervbench.compare.paired import paired, trimmed_mean
 from nervbench.compare.verdict import Word
 
 LEVEL, BOUND = 0.01, 0.01
@@ -99,12 +99,3 @@ def test_too_few_pairs() -> None:
 def test_trimmed_mean_of_few() -> None:
     """Nothing is cut from fewer than five."""
     assert trimmed_mean([1, 2, 6]) == 3
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 10, 29])
-def test_t(freedom: int) -> None:
-    """Student's t: against draws, and quantile and probability are inverse."""
-    draws = np.abs(np.random.default_rng(freedom).standard_t(freedom, 200_000))
-    for t in (0.5, 1.5, 3.0):
-        assert t_probability(t, freedom) == pytest.approx(np.mean(draws <= t), abs=0.005)
-    assert t_probability(t_quantile(0.003, freedom), freedom) == pytest.approx(0.997)

@@ -1,0 +1,94 @@
+"""``nervbench check``: the gate that a build fails at when decoding became slower."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nervbench.cli.compare import ALLOW, BETWEEN, LEVEL, SLOWER, UNDECIDED, share, show, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nervbench.records import Result
+
+ERROR = 1
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), required=True, help="Results to hold against; written if missing."
+)
+@click.option(
+    "--fail-on",
+    metavar="SHARE",
+    callback=share(),
+    default="3%",
+    show_default=True,
+    help="Slower by more than this fails.",
+)
+@LEVEL
+@ALLOW
+@BETWEEN
+def command(results: Path, baseline: Path, fail_on: float, level: float, allow: tuple[str, ...], between: float) -> int:
+    """Hold RESULTS (a results file or a run folder) against a baseline, case by case.
+
+    Exit codes: 0 same or faster; 2 slower by more than --fail-on; 3 undecided, the interval reaches beyond it;
+    1 something could not be compared: a case is missing, failed, or was measured otherwise than its baseline.
+
+    \b
+    Example:  nervbench check runs/now --baseline baseline.jsonl --fail-on 3%
+    """  # noqa: D301 (click wants the character)
+    from nervbench.compare import files
+    from nervbench.compare.verdict import Word
+    from nervbench.records import Status
+
+    measured = files.read(results)
+    if not baseline.exists():
+        return _write(baseline, measured)
+    kept, now = files.by_case(files.read(baseline)), files.by_case(measured)
+    held = {name: runs for name, runs in kept.items() if runs[-1].status is Status.OK}
+    found = files.compare_all(
+        held,
+        {name: runs for name, runs in now.items() if name in held},
+        level,
+        fail_on,
+        {*files.OWN_VERSION, *allow},
+        between,
+    )
+    words = words_of(found, fail_on)
+    if found:
+        show(found, words)
+    _say("without a number in the baseline, not checked", [name for name in kept if name not in held])
+    _say("not in the baseline, not checked", [name for name in now if name not in kept])
+    if not found or None in words:
+        click.echo("error: not every case of the baseline could be checked", err=True)
+        return ERROR
+    return SLOWER if Word.SLOWER in words else UNDECIDED if Word.UNDECIDED in words else 0
+
+
+def _write(baseline: Path, measured: Sequence[Result]) -> int:
+    """Make the results the baseline."""
+    from nervbench import store
+    from nervbench.errors import ResultsError
+    from nervbench.files import write_atomically
+    from nervbench.records import Status
+
+    timed = {result.case.name for result in measured if result.status is Status.OK}
+    if not timed:
+        msg = f"{baseline} does not exist and no case ended OK, so there is nothing to make a baseline of"
+        raise ResultsError(msg)
+    write_atomically(baseline, "".join(f"{store.to_line(result)}\n" for result in measured))
+    click.echo(f"no baseline yet: wrote {baseline} from these results ({len(timed)} cases with a number)")
+    return 0
+
+
+def _say(what: str, names: list[str]) -> None:
+    """Name the cases that the check passes over."""
+    from nervbench.report.markdown import plain
+
+    if names:
+        click.echo(plain(f"{what}: {', '.join(names)}"))

@@ -1,0 +1,135 @@
+"""``nervbench check``: a gate with four exits, which never fails on an improvement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nervbench import store
+from nervbench.records import SINGLE_STREAM, Environment, Result, Status, case_of
+
+Run = Callable[..., Any]
+
+
+def timed(seconds: float, runtime: str = "ov", nervbench: str = "1.0", torch: str = "2.13") -> Result:
+    """A case with 40 samples within ±1 % of so many seconds."""
+    return Result(
+        case_of("nerv-xs", "fp32", runtime, 1, SINGLE_STREAM, "bundled"),
+        Status.OK,
+        environment=Environment("3.11", "Linux", {"nervbench": nervbench, "torch": torch}),
+        samples_s=tuple(seconds * (1 + 0.01 * ((7 * place) % 5 - 2) / 2) for place in range(40)),
+    )
+
+
+def failed(runtime: str = "ov", status: Status = Status.CRASHED) -> Result:
+    """A case without a number."""
+    return replace(timed(0.01, runtime), status=status, reason="signal 9", samples_s=())
+
+
+@pytest.fixture
+def check(run: Run, tmp_path: Path) -> Callable[..., Any]:
+    """Check results against a baseline, both as lists."""
+
+    def call(baseline: list[Result], results: list[Result], *words: str) -> Any:
+        for name, rows in (("baseline.jsonl", baseline), ("results.jsonl", results)):
+            for row in rows:
+                store.append(tmp_path / name, row)
+        return run("check", tmp_path / "results.jsonl", "--baseline", tmp_path / "baseline.jsonl", *words)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code", "word"),
+    [(0.005, 0, "faster"), (0.01, 0, "same"), (0.0103, 3, "undecided"), (0.012, 2, "slower")],
+)
+def test_exits(check: Run, seconds: float, code: int, word: str) -> None:
+    """0 same or faster, 2 slower, 3 undecided; another version of this program is what one checks."""
+    outcome = check([timed(0.01)], [timed(seconds, nervbench="1.1")])
+
+    assert outcome.code == code, outcome.out + outcome.err
+    assert word in outcome.out
+
+
+def test_fail_on(check: Run) -> None:
+    """A slowdown within what is allowed passes, though it is certain."""
+    assert check([timed(0.01)], [timed(0.0112)], "--fail-on", "20%").code == 0
+
+
+def test_the_worst_counts(check: Run) -> None:
+    """One slower case among faster and undecided ones is slower."""
+    before = [timed(0.01), timed(0.01, "ort"), timed(0.01, "eager")]
+    after = [timed(0.005), timed(0.0103, "ort"), timed(0.02, "eager")]
+
+    assert check(before, after).code == 2
+
+
+def test_the_first_time(run: Run, tmp_path: Path) -> None:
+    """A missing baseline is written from the results, said, and held against them afterwards."""
+    store.append(tmp_path / "run" / "results.jsonl", timed(0.01))
+    baseline = tmp_path / "new" / "baseline.jsonl"
+
+    first = run("check", tmp_path / "run", "--baseline", baseline)
+    second = run("check", tmp_path / "run", "--baseline", baseline)
+
+    assert (first.code, second.code) == (0, 0)
+    assert f"wrote {baseline}" in first.out
+    assert store.read(baseline) == [timed(0.01)]
+    assert "same" in second.out
+
+
+def test_no_baseline_of_failures(check: Run, tmp_path: Path) -> None:
+    """Results without a number make no baseline: it would pass for ever."""
+    outcome = check([], [failed()])
+
+    assert outcome.code == 1
+    assert "no case ended OK" in outcome.err
+    assert not (tmp_path / "baseline.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        ([timed(0.01, "ort")], "case: present against missing"),
+        ([failed(), timed(0.01, "ort")], "status: OK against CRASHED (signal 9)"),
+        ([timed(0.01, torch="2.14"), timed(0.01, "ort")], "package torch: 2.13 against 2.14"),
+    ],
+)
+def test_what_cannot_be_checked(check: Run, results: list[Result], said: str) -> None:
+    """A case that is missing, failed, or was measured otherwise is an error, and it is said which and why."""
+    outcome = check([timed(0.01), timed(0.01, "ort")], results)
+
+    assert outcome.code == 1
+    assert f"nerv-xs/fp32/ov/b1 refused: {said}" in outcome.out
+    assert "not every case of the baseline could be checked" in outcome.err
+
+
+def test_allowed(check: Run) -> None:
+    """An upgrade that is to be checked is named."""
+    assert check([timed(0.01)], [timed(0.01, torch="2.14")], "--allow", "torch").code == 0
+
+
+def test_passed_over(check: Run) -> None:
+    """Cases that are new, and those that had no number before, are named and change nothing."""
+    outcome = check(
+        [timed(0.01), failed("ort", Status.UNSUPPORTED)], [timed(0.01), failed("ort"), timed(0.01, "eager")]
+    )
+
+    assert outcome.code == 0
+    assert "without a number in the baseline, not checked: nerv-xs/fp32/ort/b1" in outcome.out
+    assert "not in the baseline, not checked: nerv-xs/fp32/eager/b1" in outcome.out
+
+
+def test_wrong_usage(run: Run, tmp_path: Path) -> None:
+    """Results that are not there, and a share that is none, are errors of usage, not verdicts."""
+    missing = run("check", tmp_path / "nothing", "--baseline", tmp_path / "baseline.jsonl")
+    nonsense = run("check", tmp_path, "--baseline", tmp_path / "baseline.jsonl", "--fail-on", "little")
+
+    assert (missing.code, nonsense.code) == (1, 1)
+    assert "cannot read" in missing.err
+    assert "'little' is no number" in nonsense.err
+    assert not (tmp_path / "baseline.jsonl").exists()
