@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := bench
-.PHONY: bench test lint report
+.PHONY: bench test lint report bench-trust fuzz
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,5 +23,13 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+N ?= 100
+bench-trust: $(VENV)/installed
+	$(BIN)/python -m tests.bench.trust -n $(N)
+
 report: $(VENV)/installed
 	$(BIN)/nervbench report reports --check
+
+fuzz: N = 1000000
+fuzz: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz -n $(N)

@@ -28,6 +28,7 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
 MAX_DOTS = 64  # in a line; the time tomllib takes for a dotted key grows with the square of its parts
 MAX_PROBLEMS = 50
+MAX_PROBLEM = 600  # letters
 MAX_CASES = 10_000
 CLIP_NAMES = ("bigbuckbunny",)
 FILTERS = ("bicubic", "bilinear", "box", "lanczos")
@@ -90,11 +91,16 @@ FORBID = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, slots=True)
 class ClipSource:
-    """The source video and the filter that resizes it to a model's output."""
+    """The source video, the filter that resizes it to a model's output, and how large it may be.
+
+    A clip with a larger frame or more of them is refused before it is decoded.
+    """
 
     __pydantic_config__ = FORBID
     source: Annotated[str, AfterValidator(_existing_clip)] = "bigbuckbunny"
     resample: Annotated[str, _name("filter", FILTERS)] = "bicubic"
+    max_pixels: Annotated[int, Field(strict=True, ge=1, le=1 << 27)] = 1 << 26  # 8192 × 8192, and twice that
+    max_frames: Annotated[int, Field(strict=True, ge=1, le=1 << 24)] = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +200,7 @@ def load(path: Path, models: Iterable[str], runtimes: Iterable[str]) -> Bench:
         problems += _too_many(bench)
     if problems:
         rest = [f"… and {len(problems) - MAX_PROBLEMS} more problems"] if len(problems) > MAX_PROBLEMS else []
-        raise ConfigError(problems[:MAX_PROBLEMS] + rest, str(path))
+        raise ConfigError([_printable(problem) for problem in problems[:MAX_PROBLEMS] + rest], str(path))
     return bench
 
 
@@ -253,7 +259,7 @@ def _parsed(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise ConfigError(["nested too deep to be read"], source) from None
     except ValueError as error:  # TOMLDecodeError, and integers of thousands of digits
-        raise ConfigError([f"not valid TOML: {error}"], source) from None
+        raise ConfigError([_printable(f"not valid TOML: {error}")], source) from None
     if _deeper_than(raw, MAX_DEPTH):
         raise ConfigError([f"nested deeper than {MAX_DEPTH} levels"], source)
     return raw
@@ -332,6 +338,12 @@ def _keys(loc: tuple[int | str, ...]) -> list[str]:
     }  # fmt: skip
     table = tables[str(loc[0])] if loc else Bench
     return [entry.name for entry in dataclasses.fields(table)]
+
+
+def _printable(problem: str) -> str:
+    """A problem on one line of bounded length, whatever the strings of the file hold."""
+    kept = "".join(letter if letter.isprintable() else "?" for letter in problem[:MAX_PROBLEM])
+    return kept + ("…" if len(problem) > MAX_PROBLEM else "")
 
 
 def _found(value: object) -> str:

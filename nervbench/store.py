@@ -10,6 +10,7 @@ import dataclasses
 import errno
 import json
 import os
+import reprlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ from nervbench.records import SCHEMA, Result
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW  # a link in a folder of others may lead anywhere
+MAX_DIGITS = 19
+MAX_MESSAGE = 600
 KEYS = (
     "schema",
     "case",
@@ -57,7 +61,7 @@ def from_line(line: str) -> Result:
     Raises ResultsError where the line is not a result, holds a NaN or an infinity, or has a newer schema.
     """
     try:
-        fields = json.loads(line)
+        fields = json.loads(line, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         msg = f"not JSON ({error})"
         raise ResultsError(msg) from error
@@ -66,7 +70,7 @@ def from_line(line: str) -> Result:
         return _adapter().validate_json(f"[{line}]")[0]
     except ValidationError as error:
         msg = "; ".join(_fault(fault) for fault in error.errors(include_url=False)[:3])
-        raise ResultsError(msg) from error
+        raise ResultsError(_printable(msg)) from error
 
 
 def append(path: Path, result: Result) -> None:
@@ -77,7 +81,7 @@ def append(path: Path, result: Result) -> None:
     line = f"{to_line(result)}\n".encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(path, FLAGS, 0o644)
         try:
             _append(descriptor, line)
         finally:
@@ -124,11 +128,24 @@ def _check_schema(fields: object) -> None:
         raise ResultsError(msg)
     schema = fields.get("schema")
     if type(schema) is not int or schema < 1:
-        msg = f"no valid schema number (found {schema!r}); a result has 'schema': {SCHEMA}"
+        msg = f"no valid schema number (found {reprlib.repr(schema)}); a result has 'schema': {SCHEMA}"
         raise ResultsError(msg)
     if schema > SCHEMA:
         msg = f"written with schema {schema}; this version reads schemas up to {SCHEMA}; upgrade nervbench to read it"
         raise ResultsError(msg)
+
+
+def _whole_number(digits: str) -> int:
+    """A number that a result can hold; a larger one would overflow where it is divided by another."""
+    if len(digits.lstrip("-")) > MAX_DIGITS:
+        msg = f"a whole number of {len(digits)} digits; at most {MAX_DIGITS} are possible"
+        raise ValueError(msg)
+    return int(digits)
+
+
+def _printable(text: str) -> str:
+    """A text of bounded length without what would move the cursor of a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:MAX_MESSAGE])
 
 
 def _fault(fault: ErrorDetails) -> str:

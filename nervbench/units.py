@@ -15,6 +15,8 @@ def significant(value: float, digits: int = 3) -> str:
     """
     if value == 0:
         return "0"
+    if not math.isfinite(value):  # a rate of samples that a damaged file made next to nothing
+        return "∞" if value > 0 else UNKNOWN
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # after rounding: 99.96 is 1.00e2
     places = digits - 1 - exponent
     return f"{round(value, places):.{max(0, places)}f}"
@@ -28,8 +30,8 @@ def prefixed(value: float | None, unit: str, digits: int = 3) -> str:
     """
     if value is None:
         return UNKNOWN
-    if value == 0:
-        return f"0 {unit}"
+    if value == 0 or not math.isfinite(value):
+        return f"{significant(value)} {unit}"
     prefixes = {-3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T", 5: "P"}
     power = min(5, max(-3, math.floor(math.log10(abs(value)) / 3)))
     scaled = value / 1000**power

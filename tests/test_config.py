@@ -16,7 +16,7 @@ from nervbench.errors import ConfigError
 
 MODELS = ("nerv-xs", "nerv-s", "nerv-m")
 SHIPPED = Path(__file__).parents[1] / "bench.toml"
-RUNTIMES = ("eager", "torchscript", "compiled", "ort", "ov")
+RUNTIMES = ("eager", "torchscript", "compiled", "ort", "ov", "winograd")
 SMALL = """
 [[models]]
 name = "nerv-xs"
@@ -44,11 +44,11 @@ def problems(folder: Path, text: str) -> tuple[str, ...]:
 
 
 def test_shipped_file() -> None:
-    """The checked-in bench.toml means 12 cases: all runtimes at 320×180, and the table of NeRV-S."""
+    """The checked-in bench.toml means 14 cases: all runtimes at 320×180, and the table of NeRV-S."""
     bench = config.load(SHIPPED, MODELS, RUNTIMES)
     names = [case.name for case in config.cases(bench)]
 
-    assert len(names) == len(set(names)) == 12
+    assert len(names) == len(set(names)) == 14
     assert {f"nerv-xs/fp32/{name}/b1" for name in RUNTIMES} < set(names)
     assert {f"nerv-s/{case}/b1" for case in ("fp32/eager", "fp32/ort", "fp32/ov", "bf16/ov")} < set(names)
     assert "nerv-xs/fp32/ov/b4/offline" in names
@@ -172,6 +172,30 @@ def test_problem(tmp_path: Path, text: str, expected: str) -> None:
 
     assert [line for line in found if line.startswith(expected)]
     assert all(len(line) < 400 for line in found)
+
+
+def test_bounds_of_the_clip(tmp_path: Path) -> None:
+    """The largest frame and the number of frames can be set, within what can be decoded."""
+    bench = loaded(tmp_path, SMALL + "[clip]\nmax_pixels = 134_217_728\nmax_frames = 1\n")
+
+    assert (bench.clip.max_pixels, bench.clip.max_frames) == (1 << 27, 1)
+    found = problems(tmp_path, SMALL + "[clip]\nmax_pixels = 134_217_729\nmax_frames = 0\n")
+    assert found == (
+        "clip.max_pixels: must be less than or equal to 134217728, found 134217729",
+        "clip.max_frames: must be greater than or equal to 1, found 0",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[[models]]\nname = "\\u001b[2J\\n"\n', '"\\u001b[2J" = 1\n', f'"{"k" * 99_999}" = 1\n"{"k" * 99_999}" = 1\n',
+     '[[models]]\nname = "\\u0007"\n[[models]]\nname = "\\u0007"\n', '[clip]\nsource = "\\u001b"\n'],
+)  # fmt: skip
+def test_problems_can_be_shown(tmp_path: Path, text: str) -> None:
+    """Whatever the strings of a file hold, a problem is one line of bounded length that a terminal shows as it is."""
+    for problem in problems(tmp_path, text):
+        assert problem.isprintable()
+        assert len(problem) <= config.MAX_PROBLEM + 1
 
 
 def test_weights_that_are_not_there(tmp_path: Path) -> None:

@@ -227,3 +227,31 @@ def test_analysis_needs_no_framework() -> None:
     modules = "nervbench.store, nervbench.report.pages, nervbench.report.terminal, nervbench.cli.report"
     code = f"import sys, {modules}; assert not set({frameworks}) & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("digits", [20, 400, 5000])
+def test_numbers_that_overflow(digits: int) -> None:
+    """A whole number of more digits than any count has is refused: divided by another it would overflow."""
+    line = store.to_line(RESULT).replace('"threads": 2', f'"threads": {"9" * digits}')
+    with pytest.raises(ResultsError, match=f"a whole number of {digits} digits; at most 19"):
+        store.from_line(line)
+
+
+@pytest.mark.parametrize("schema", ["[" * 900 + "]" * 900, '"' + "x" * 9999 + '"', '"\\u001b[2J"', "-1"])
+def test_messages_can_be_shown(schema: str) -> None:
+    """Whatever a line holds, what is said of it is short and cannot move the cursor of a terminal."""
+    hostile = json.dumps({"\x1b[2J" * 100: "x"})
+    for line in (f'{{"schema": {schema}}}', store.to_line(RESULT).replace('{"l2": 1024}', hostile)):
+        with pytest.raises(ResultsError) as raised:
+            store.from_line(line)
+        assert str(raised.value).isprintable()
+        assert len(str(raised.value)) < 1000
+
+
+def test_a_link_in_the_place_of_the_results(tmp_path: Path) -> None:
+    """A results file that is a link (in a folder from elsewhere) is not written through: its target stays whole."""
+    (tmp_path / "precious").write_text("a line without an end")
+    (tmp_path / "results.jsonl").symlink_to(tmp_path / "precious")
+    with pytest.raises(OutputError, match=r"cannot write .*results\.jsonl"):
+        store.append(tmp_path / "results.jsonl", RESULT)
+    assert (tmp_path / "precious").read_text() == "a line without an end"

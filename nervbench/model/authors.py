@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nervbench.errors import CheckpointError
-from nervbench.model.plain import names, plain_data
+from nervbench.model.plain import names, plain_data, printable
 from nervbench.model.spec import BlockSpec, NervSpec, from_json
 
 PUBLISHED = "activation swish, embedding base 1.25, tanh output (not in the file; the published recipe)"
@@ -28,11 +28,12 @@ MAX_LAYERS = 64
 def read(path: Path) -> tuple[NervSpec, dict[str, Tensor]]:
     """Spec and weights of a ``.pth`` file. Raises CheckpointError with what is missing or does not fit."""
     raw = plain_data(path)
-    state = raw.get("state_dict", raw) if isinstance(raw, dict) else raw
+    # dict's own methods: those of an OrderedDict can be covered by attributes that the file gives it.
+    state = dict.get(raw, "state_dict", raw) if isinstance(raw, dict) else raw
     # Beside the tensors there may be remarks such as the epoch.
-    entries = state.items() if isinstance(state, dict) else ()
-    weights = {str(name): value for name, value in entries if not isinstance(value, int | float | str | None)}
-    if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
+    entries = dict.items(state) if isinstance(state, dict) else ()
+    weights = {name: value for name, value in entries if not isinstance(value, int | float | str | None)}
+    if not weights or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
         msg = f"checkpoint {path}: {_other_than_weights(raw)}; expected a 'state_dict' of a NeRV's tensors"
         raise CheckpointError(msg)
     tensors = _masked(path, _renamed(path, weights))
@@ -43,7 +44,7 @@ def _other_than_weights(raw: object) -> str:
     """What a file without weights holds; HNeRV's has frame embeddings and weights as 8-bit codes with their scales."""
     if not isinstance(raw, dict):
         return f"no weights in it, but a {type(raw).__name__}"
-    if {"embed", "model"} <= raw.keys():
+    if {"embed", "model"} <= dict.keys(raw):
         return f"a quantised HNeRV, of a family that is not supported yet (found: {names(raw)})"
     return f"no weights in it (found: {names(raw)})"
 
@@ -51,6 +52,7 @@ def _other_than_weights(raw: object) -> str:
 def _renamed(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Keys without what data parallel (``module.``) and older files (``blocks.0.``) put into them."""
     renamed: dict[str, Tensor] = {}
+    claimed, size = 0, path.stat().st_size  # a file may give one storage many names, and each is taken for weights
     for name, tensor in tensors.items():
         plain = f".{name}".replace(".module.", ".").replace(".blocks.0.", ".").removeprefix(".")
         if plain in renamed:
@@ -60,8 +62,9 @@ def _renamed(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             kind = f"{tensor.dtype}, {tensor.layout}, {tensor.device.type}"
             msg = f"checkpoint {path}: {names([name])} is no plain tensor of numbers ({kind})"
             raise CheckpointError(msg)
-        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            msg = f"checkpoint {path}: {names([name])} claims {tensor.numel()} values, more than the file holds for it"
+        claimed += tensor.numel() * tensor.element_size()
+        if claimed > size:
+            msg = f"checkpoint {path}: {names([name])} claims {tensor.numel()} values, more than the file holds"
             raise CheckpointError(msg)
         renamed[plain] = tensor.detach()
     return renamed
@@ -80,8 +83,9 @@ def _masked(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             or mask.dtype not in MASKS
             or name in plain
         ):
-            found = ", ".join(f"{n} {tuple(t.shape)}" for n, t in tensors.items() if n.startswith(name))
-            msg = f"checkpoint {path}: a pruned weight is a pair _orig and _mask of one shape; found {found[:200]}"
+            listed = ", ".join(f"{n} {tuple(t.shape)}" for n, t in tensors.items() if n.startswith(name))
+            found = f"found {printable(listed, 200)}"
+            msg = f"checkpoint {path}: a pruned weight is a pair _orig and _mask of one shape; {found}"
             raise CheckpointError(msg)
         plain[name] = weight * mask
     return plain

@@ -23,12 +23,15 @@ from nervbench.errors import CheckpointError
 from nervbench.files import write_atomically
 from nervbench.model import authors
 from nervbench.model.nerv import Nerv
-from nervbench.model.plain import first_line, names
+from nervbench.model.plain import first_line, names, printable
 from nervbench.model.spec import NervSpec, from_json
 
 METADATA = "nervbench"
 MAX_FRAMES = 1 << 24  # float32 positions t / T cannot tell more apart
 FORMAT = "nervbench-checkpoint-1"
+MAX_HEADER_BYTES = 1 << 20  # of a safetensors file, which has names and shapes there, and our metadata
+MAX_NOTE = 10_000
+MAX_PATH = 1000  # letters of one in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,12 @@ def load(path: str | Path) -> Checkpoint:
     Raises CheckpointError for a file that is missing, truncated, not plain weights, of another model, or not finite.
     """
     path = Path(path)
-    if not path.is_file():
-        msg = f"checkpoint {path}: " + ("a folder, expected a file" if path.is_dir() else "no such file")
+    try:
+        found = "a file" if path.is_file() else "a folder, expected a file" if path.is_dir() else "no such file"
+    except OSError as error:  # a name that is too long
+        found = error.strerror or "cannot be read"
+    if found != "a file":
+        msg = f"checkpoint {str(path)[:MAX_PATH]}: {found}"
         raise CheckpointError(msg)
     if path.suffix == ".safetensors":
         checkpoint = _load_safetensors(path)
@@ -138,6 +145,11 @@ def seeded(spec: NervSpec, seed: int) -> Checkpoint:
 
 def _load_safetensors(path: Path) -> Checkpoint:
     try:
+        with path.open("rb") as raw:
+            header = int.from_bytes(raw.read(8), "little")
+        if MAX_HEADER_BYTES < header < path.stat().st_size:  # one beyond the file is for the library to refuse
+            msg = f"checkpoint {path}: a header of {header} bytes; the bound is {MAX_HEADER_BYTES}"
+            raise CheckpointError(msg)
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get(METADATA, "{}"))
             if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
@@ -145,7 +157,8 @@ def _load_safetensors(path: Path) -> Checkpoint:
                 raise CheckpointError(msg)
             spec = from_json(metadata["spec"])
             frames = _frames(metadata["frames"]) if "frames" in metadata else None
-            notes = {str(key): str(value) for key, value in json.loads(metadata.get("notes", "{}")).items()}
+            written = json.loads(metadata.get("notes", "{}")).items()
+            notes = {printable(key): printable(str(value), MAX_NOTE) for key, value in written}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (safetensors.SafetensorError, OSError) as error:
         msg = f"checkpoint {path}: not a whole safetensors file ({first_line(error)}); it is truncated or damaged"
@@ -156,8 +169,8 @@ def _load_safetensors(path: Path) -> Checkpoint:
     return Checkpoint(spec, tensors, frames, notes)
 
 
-def _frames(text: str) -> int:
-    frames = int(text)
+def _frames(text: object) -> int:
+    frames = int(str(text))  # str: int(Infinity) of JSON is an OverflowError, and int(1.5) is 1
     if not 1 <= frames <= MAX_FRAMES:
         msg = f"{frames} frames; possible: 1 to {MAX_FRAMES}"
         raise ValueError(msg)

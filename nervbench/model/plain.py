@@ -10,8 +10,9 @@ import pickle
 import re
 import reprlib
 import struct
-import tarfile
 import warnings
+import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import torch
 
 from nervbench.errors import CheckpointError
+from nervbench.model.pickles import NotPlainError, inspect
 
 
 def plain_data(path: Path, what: str = "checkpoint") -> Any:
@@ -26,12 +28,13 @@ def plain_data(path: Path, what: str = "checkpoint") -> Any:
 
     Raises CheckpointError, whose message begins with ``what``, where the file holds more than that or is not whole.
     """
-    if tarfile.is_tarfile(path):
-        msg = f"{what} {path}: refused, it is in PyTorch's old tar format, which is not always read safely"
-        raise CheckpointError(msg)
     try:
+        inspect(path)
         with warnings.catch_warnings(action="ignore"):  # about formats that end in an error all the same
             return torch.load(path, map_location="cpu", weights_only=True)
+    except NotPlainError as error:
+        msg = f"{what} {path}: refused, {printable(str(error))}; nothing in it was run"
+        raise CheckpointError(msg) from None
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))  # torch's own words advise to load it unsafely
         found = f"it asks for {asked[1]}" if asked else "its pickle is not one of tensors and containers"
@@ -39,7 +42,7 @@ def plain_data(path: Path, what: str = "checkpoint") -> Any:
         raise CheckpointError(msg) from None
     except (
         ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError,
-        RuntimeError, TypeError, ValueError, struct.error,
+        RuntimeError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         # All that damaged bytes can make the restricted unpickler raise; it declares none of it.
         msg = f"{what} {path}: no whole PyTorch file ({first_line(error)}); it is truncated, damaged or of another kind"
@@ -48,8 +51,8 @@ def plain_data(path: Path, what: str = "checkpoint") -> Any:
 
 def names(names: Iterable[object]) -> str:
     """The first few names in a file, safe to print whatever they hold."""
-    listed = list(names)
-    shown = ", ".join(reprlib.repr(str(name)) for name in listed[:4])
+    listed = [name if isinstance(name, str) else f"a {type(name).__name__}" for name in names]
+    shown = ", ".join(reprlib.repr(name) for name in listed[:4])
     return shown + (f" and {len(listed) - 4} more" if len(listed) > 4 else "") if listed else "nothing"
 
 
@@ -58,4 +61,9 @@ def first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     if not lines or isinstance(error, LookupError):  # the message of a KeyError is a bare key
         return type(error).__name__
-    return lines[0].split(". ")[0][:160]
+    return printable(lines[0].split(". ")[0])
+
+
+def printable(text: str, length: int = 160) -> str:
+    """The start of a text that a file holds, without what would move the cursor of a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:length])

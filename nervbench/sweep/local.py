@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,12 @@ def remaining(cases: tuple[Case, ...], results: Path) -> tuple[Case, ...]:
 @contextlib.contextmanager
 def locked(out: Path) -> Iterator[None]:
     """Hold the folder for one sweep; raises OutputError where another one has it. The lock ends with the process."""
-    with (out / ".lock").open("w") as file:
+    try:  # not through a link, which may lead out of the folder
+        descriptor = os.open(out / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        msg = f"cannot lock the folder {out}: {error.strerror or error}; choose another with --out"
+        raise OutputError(msg) from error
+    with os.fdopen(descriptor, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

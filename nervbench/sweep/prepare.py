@@ -35,7 +35,7 @@ def prepare(job: ModelJob) -> Prepared:
     """Make the shared parts of a model. Raises InputError or ConfigError for weights or a clip that do not fit."""
     checkpoint = weights_of(job.model, job.weights)
     trained = not job.weights.startswith("seeded:")
-    clip = clips.open_clip(job.clip.source)
+    clip = clips.open_clip(job.clip.source, job.clip.max_pixels, job.clip.max_frames)
     if checkpoint.frames not in (None, clip.frames):
         msg = (
             f"{job.model}: its weights ({job.weights}) were trained on {checkpoint.frames} frames, the clip "

@@ -1,8 +1,8 @@
 """How often a live comparison is right: ``make bench-trust [N=100]``.
 
 Three kinds of comparison of nerv-xs on OpenVINO with itself, N of each: equals (every verdict of "faster" or "slower"
-is false), one side slowed by 1 % and one by 2 % (every other verdict than "slower" is a miss). Prints a line for each and
-the totals; every comparison is kept as a JSON line, so that a run that is interrupted has lost nothing.
+is false), one side slowed by 1 % and one by 2 % (every other verdict than "slower" is a miss). Prints a line for each
+with the count so far; every comparison is kept as a JSON line, so that a run that is interrupted has lost nothing.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ class TestVideo:
         """A file that has more frames than when it was opened is not read past them."""
         clip = open_clip(make_video(frames=6))
         make_video(frames=9)
-        with pytest.raises(ClipError, match="frame 6 has 64x48 pixels, the clip 6 frames"):
+        with pytest.raises(ClipError, match="more frames than the 6 that it had"):
             load(clip)
 
     def test_sound_only(self, audio_only: Path) -> None:

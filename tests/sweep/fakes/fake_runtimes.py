@@ -86,6 +86,11 @@ def _print(_session: Session) -> None:
     print("noise on stderr", file=sys.stderr)  # noqa: T201
 
 
+def _pace(session: Session) -> None:
+    _print(session)
+    time.sleep(0.010)
+
+
 def _use_all_memory(_session: Session) -> None:
     raise MemoryError
 
@@ -109,7 +114,7 @@ def _hang_once(session: Session) -> None:
 
 
 works = Fake("works")
-paced = Fake("paced", at_decode=lambda session: (_print(session), time.sleep(0.010)))
+paced = Fake("paced", at_decode=_pace)
 slower = Fake("slower", at_decode=lambda _: time.sleep(0.020))
 wrong = Fake("wrong", change=lambda frames, _: 255 - frames)
 grey = Fake("grey", change=lambda frames, _: np.full_like(frames, 128))

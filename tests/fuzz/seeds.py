@@ -1,0 +1,131 @@
+"""Valid examples of every kind of input, made in code, for the fuzzer to damage."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import safetensors.torch as library
+import torch
+from PIL import Image
+
+from nervbench import store
+from nervbench.data.video import write_video
+from nervbench.model import checkpoint
+from nervbench.model.checkpoint import Checkpoint
+from nervbench.model.spec import NervSpec
+from nervbench.model.zoo import MODELS
+from tests.report.factory import a_run
+
+TINY = NervSpec(fc_dim=2, strides=(2, 1), stem_widths=(3,), fc_height=9, fc_width=16, lower_width=2, embed_levels=2)
+BENCH = (Path(__file__).parents[2] / "bench.toml").read_bytes()
+
+
+@functools.cache
+def tiny() -> Checkpoint:
+    """A checkpoint of a few hundred weights."""
+    return Checkpoint(TINY, checkpoint.seeded(TINY, 0).tensors, 7, {"clip": "a", "resized_with": "box"})
+
+
+def specs() -> list[bytes]:
+    """Model specs as JSON."""
+    return [spec.to_json().encode() for spec in (TINY, *MODELS.values())]
+
+
+def safetensors() -> list[bytes]:
+    """Whole safetensors files, one of another program."""
+    return [checkpoint.to_bytes(tiny()), library.save({"a": torch.zeros(2)}, {"format": "pt"})]
+
+
+def metadata() -> list[bytes]:
+    """What stands under our key in a safetensors header."""
+    content = checkpoint.to_bytes(tiny())
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return [str(header["__metadata__"][checkpoint.METADATA]).encode()]
+
+
+def with_metadata(text: bytes) -> bytes:
+    """A safetensors file with the tiny weights and this under our key."""
+    content = checkpoint.to_bytes(tiny())
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"][checkpoint.METADATA] = text.decode(errors="replace")
+    written = json.dumps(header).encode()
+    return len(written).to_bytes(8, "little") + written + content[8 + length :]
+
+
+def _saved(content: Any, *, zipped: bool) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer, _use_new_zipfile_serialization=zipped)
+    return buffer.getvalue()
+
+
+@functools.cache
+def authors() -> list[bytes]:
+    """The authors' files in both of PyTorch's formats; a pruned one; one with an optimiser's leavings."""
+    weights = tiny().tensors
+    pruned = {f"module.{name}_orig": tensor for name, tensor in weights.items()}
+    pruned |= {f"module.{name}_mask": torch.ones_like(tensor) for name, tensor in weights.items()}
+    contents = ({"state_dict": weights, "epoch": 3, "betas": (0.5, 0.9)}, weights, {"state_dict": pruned})
+    return [_saved(content, zipped=zipped) for content in contents for zipped in (True, False)]
+
+
+def pickles() -> list[bytes]:
+    """The pickle inside a zipped file."""
+    archives = (zipfile.ZipFile(io.BytesIO(content)) for content in authors() if content.startswith(b"PK"))
+    return [archive.read(_pickle_of(archive)) for archive in archives]
+
+
+def with_pickle(content: bytes) -> bytes:
+    """A whole zipped file with another pickle in it: a mere change of bytes would fail by its checksum."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(authors()[0])) as whole, zipfile.ZipFile(buffer, "w") as made:
+        for name in whole.namelist():
+            made.writestr(name, content if name == _pickle_of(whole) else whole.read(name))
+    return buffer.getvalue()
+
+
+def _pickle_of(archive: zipfile.ZipFile) -> str:
+    return next(name for name in archive.namelist() if name.endswith("data.pkl"))
+
+
+def results() -> list[bytes]:
+    """Lines of results."""
+    return [store.to_line(result).encode() for result in a_run()]
+
+
+def images() -> list[bytes]:
+    """A small image in every format that is read."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (6, 8, 3)).astype(np.uint8))
+    made = []
+    for form in ("PNG", "JPEG", "BMP", "WEBP", "TIFF"):
+        buffer = io.BytesIO()
+        picture.save(buffer, form)
+        made.append(buffer.getvalue())
+    return made
+
+
+def videos() -> list[bytes]:
+    """A few frames of 32×32 in four containers."""
+    frames = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3)).astype(np.uint8)
+    made = []
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "a.mp4"
+        write_video(whole, [frames], 25)
+        made.append(whole.read_bytes())
+        for name, codec in (("a.mkv", "mpeg4"), ("a.avi", "mpeg4"), ("a.webm", "libvpx")):
+            path = Path(folder) / name
+            with av.open(str(path), "w") as container:
+                stream: Any = container.add_stream(codec, rate=25)
+                stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+                for frame in (*(av.VideoFrame.from_ndarray(frame, format="rgb24") for frame in frames), None):
+                    container.mux(stream.encode(frame))
+            made.append(path.read_bytes())
+    return made

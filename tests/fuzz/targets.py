@@ -1,0 +1,223 @@
+"""A fuzz target for every parser of ours: bytes in; a value, or an error of ours on printable lines; nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+from nervbench import config, store
+from nervbench.cli.decode import parse_frames
+from nervbench.data import clip as clips
+from nervbench.data.containers import announced_bytes
+from nervbench.errors import NervbenchError
+from nervbench.model import checkpoint
+from nervbench.model.source import weights_of
+from nervbench.model.spec import from_json
+from nervbench.model.zoo import MODELS
+from nervbench.records import case_of
+from nervbench.report.compose import Surroundings, page
+from nervbench.report.markdown import escape, plain
+from nervbench.report.rows import groups_of, latest
+from nervbench.report.terminal import table
+from tests.fuzz import seeds
+
+RUNTIMES = ("eager", "torchscript", "compiled", "ort", "ov", "winograd")
+LONGEST_MESSAGE = 40_000  # 50 problems of a bench.toml
+
+
+class BrokenPromiseError(Exception):
+    """A parser did what it may not, other than raising: an error that cannot be printed, a value out of bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A parser: what it does with bytes, valid examples, words of its language, its share of all inputs.
+
+    Shares follow the cost of an input, so that the cheap parsers see most and none takes more than a few minutes
+    of a million.
+    """
+
+    parse: Callable[[bytes], object]
+    seeds: Callable[[], Sequence[bytes]]
+    share: float
+    tokens: tuple[bytes, ...] = ()
+
+
+def spec(data: bytes) -> None:
+    """A model spec; what is accepted comes back from its own JSON."""
+    with contextlib.suppress(ValueError):  # the one documented kind
+        found = from_json(data.decode(errors="replace"))
+        _promise(from_json(found.to_json()) == found, "a spec does not come back from its JSON")
+
+
+def safetensors(data: bytes) -> None:
+    """A safetensors file."""
+    with _refusing():
+        checkpoint.load(_file("made.safetensors", data))
+
+
+def metadata(data: bytes) -> None:
+    """The metadata of a safetensors file that is whole."""
+    safetensors(seeds.with_metadata(data))
+
+
+def authors(data: bytes) -> None:
+    """An authors' file."""
+    with _refusing():
+        checkpoint.load(_file("made.pth", data))
+
+
+def pickled(data: bytes) -> None:
+    """The pickle of an authors' file that is whole otherwise."""
+    authors(seeds.with_pickle(data))
+
+
+def bench(data: bytes) -> None:
+    """A bench.toml; what is accepted gives cases."""
+    with _refusing():
+        found = config.load(_file("bench.toml", data), MODELS, RUNTIMES)
+        _promise(0 < len(config.cases(found)) <= config.MAX_CASES, "no cases, or too many")
+
+
+def glob(data: bytes) -> None:
+    """A selection of cases."""
+    cases = [case_of(name, "fp32", runtime, 1, "single_stream", "seeded:0") for name in MODELS for runtime in RUNTIMES]
+    with _refusing():
+        _promise(bool(config.select(cases, plain(data.decode(errors="replace"))[:200])), "an empty selection")
+
+
+def frames(data: bytes) -> None:
+    """The frames that decode is asked for."""
+    with _refusing():
+        found = parse_frames(plain(data.decode(errors="replace"))[:200], 132)
+        _promise(all(0 <= index < 132 for index in found), "a frame that is not there")
+
+
+def weights(data: bytes) -> None:
+    """The weights of a model."""
+    with _refusing():
+        weights_of("nerv-xs", plain(data.decode(errors="replace")))
+
+
+def line(data: bytes) -> None:
+    """A line of results; what is accepted comes back from its own line."""
+    with _refusing():
+        found = store.from_line(data.decode(errors="replace"))
+        _promise(store.from_line(store.to_line(found)) == found, "a result does not come back from its line")
+
+
+def report(data: bytes) -> None:
+    """A file of results, and the page and table that are made of it."""
+    with _refusing():
+        found = store.read(_file("results.jsonl", data))
+        page(found, groups_of(latest(found)), Surroundings("nervbench report DIR", {}, {})).encode()
+        table(found)
+
+
+def markdown(data: bytes) -> None:
+    """A text from a file: escaped, it is one paragraph of that text."""
+    text = data.decode(errors="replace")[:300]
+    tokens = _parser().parse(escape(text))
+    children = [child for token in tokens for child in token.children or []]
+    _promise({child.type for child in children} <= {"text", "text_special"}, "markup in an escaped text")
+    _promise("".join(child.content for child in children) == plain(text), "an escaped text reads otherwise")
+
+
+def sorting(data: bytes) -> None:
+    """Names of images; their order does not depend on the one they are found in."""
+    names = [os.fsdecode(part)[:255] for part in data.replace(b"\0", b"").split(b"/") if part]
+    order = sorted(names, key=clips._natural)
+    names.reverse()
+    _promise(sorted(names, key=clips._natural) == order, "two orders of the same names")
+
+
+def container(data: bytes) -> None:
+    """What a video file says of its size."""
+    found = announced_bytes(_file("made.mp4", data))
+    _promise(found is None or found >= 0, "a negative size")
+
+
+def image(data: bytes) -> None:
+    """A folder with one image."""
+    with _refusing():
+        clips.load(clips.open_clip(_file("folder/made.png", data).parent, 1 << 16))
+
+
+def video(data: bytes) -> None:
+    """A video file."""
+    with _refusing():
+        for _ in clips.read(clips.open_clip(_file("made.mp4", data), 1 << 16, 100)):
+            pass
+
+
+WORDS = tuple(b'{} "" [[ ]] = . , : nerv-xs bundled seeded:0 eager fp32 offline true nan 1979-05-27 0x """ #'.split())
+PATHS = (b"frame1", b"/", b"10", b"01", b".png", b"a.b", b"\xff")
+TARGETS: dict[str, Target] = {
+    "spec": Target(spec, seeds.specs, 0.14, (b'"fc_dim"', b'"strides"', b"[", b"]")),
+    "safetensors": Target(safetensors, seeds.safetensors, 0.02, (b'"data_offsets"', b'"shape"', b"[0,0]", b'"F32"')),
+    "metadata": Target(metadata, seeds.metadata, 0.02, (b'"frames"', b'\\"', b"Infinity")),
+    "authors": Target(authors, seeds.authors, 0.02, (b"PK\x03\x04", b"\x1f\x8b\x08\x00", b"ustar")),
+    "pickle": Target(
+        pickled, seeds.pickles, 0.02, (b"h\x01", b"\x85", b"\x86", b"q\x01", b"R", b"b", b"cos\nsystem\n")
+    ),
+    "bench": Target(bench, lambda: [seeds.BENCH], 0.05, WORDS),
+    "glob": Target(glob, lambda: [b"nerv-xs/*", b"*/ov/*", b"nerv-[!s]?/*/b1"], 0.1, (b"*", b"?", b"[", b"!", b"]")),
+    "frames": Target(frames, lambda: [b"0,65,131", b"10:20", b":5,100:"], 0.1, (b":", b",", b"131", b"132")),
+    "weights": Target(weights, lambda: [b"bundled", b"seeded:0", b"a/b.pth"], 0.1, (b"x" * 300, b"seeded:")),
+    "line": Target(line, seeds.results, 0.12, (b'"schema"', b"1e308", b"5e-324", b"\\ud800", b"0.0")),
+    "report": Target(
+        report,
+        lambda: [b"\n".join(seeds.results()[:4]), b"\n".join(seeds.results()[4:])],
+        0.02,
+        (b"0.0", b"1e308", b"5e-324", b"-1", b"\n"),
+    ),
+    "markdown": Target(
+        markdown, lambda: [b"a_b [x](http://y)", b"1. *a*|<b>", b"www.a.org"], 0.13, (b"`", b"~~~", b"&lt;")
+    ),
+    "sorting": Target(sorting, lambda: [b"f1.png/f10.png/f2.png", b"a/b1c2"], 0.1, PATHS),
+    "container": Target(container, seeds.videos, 0.05, (b"moov", b"mdat", b"free", b"\x1a\x45\xdf\xa3")),
+    "image": Target(image, seeds.images, 0.01, (b"IHDR", b"zTXt", b"%!PS-Adobe-3.0 EPSF-3.0\n")),
+    "video": Target(video, seeds.videos, 0.005, (b"moov", b"stsz", b"#EXTM3U\n", b"ffconcat version 1.0\n")),
+}
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """What is left of a block that may end in an error of ours, if that can be shown."""
+    try:
+        yield
+    except NervbenchError as error:
+        text = str(error)
+        if len(text) > LONGEST_MESSAGE or not all(part.isprintable() for part in text.split("\n")):
+            msg = f"a message that cannot be shown: {text[:300]!r}"
+            raise BrokenPromiseError(msg) from error
+
+
+def _promise(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise BrokenPromiseError(otherwise)
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for the files of this process, in memory where that is possible."""
+    return tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+
+
+def _file(name: str, data: bytes) -> Path:
+    path = Path(_folder().name) / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+@functools.cache
+def _parser() -> MarkdownIt:
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"])
