@@ -146,7 +146,8 @@ def _least_lines(group: Group, card: DeviceCard, several: bool) -> Iterable[list
     rates = {name: rate for name, rate in card.ceilings.flop_per_s.items() if rate > 0}
     for precision in ordered(rates):
         here = (row for row in group.timed if row.result.device and row.result.device.name == card.name)
-        best = next((row for row in here if row.result.case.precision == precision), None)
+        direct = (row for row in here if not (row.result.telemetry and row.result.telemetry.flop_per_frame))
+        best = next((row for row in direct if row.result.case.precision == precision), None)
         least_s = costs[0].flop_per_frame / rates[precision]
         yield [
             escape(f"{card.name}: {precision}" if several else precision),

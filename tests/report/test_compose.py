@@ -92,6 +92,9 @@ def test_row_names_its_algorithm() -> None:
     cells = line_of(paged([replace(made(samples_s=scaled(0.5)), telemetry=own)]), "nerv-s/fp32/eager/b1")
     assert cells[-1] == "noise, 30 samples, Winograd F(4×4, 3×3): 50.9 GFLOP a frame"
     assert cells[7] == "55 %, compute"
+    both = [made(samples_s=scaled(2.0)), replace(made(runtime="winograd", samples_s=scaled(0.5)), telemetry=own)]
+    least = next(line for line in paged(both).splitlines() if line.startswith("| fp32 | 184 GFLOP/s"))
+    assert "nerv-s/fp32/eager/b1" in least  # of direct convolution, and so is the best beside it
 
 
 def test_p99_needs_its_samples() -> None:
