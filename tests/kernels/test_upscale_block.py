@@ -77,7 +77,7 @@ def test_picture(size: tuple[int, int]) -> None:
     assert meant.std() > 20
 
 
-@pytest.mark.parametrize("name", ["relu", "gelu", "softplus"])
+@pytest.mark.parametrize("name", ["gelu"])
 def test_activation(name: str) -> None:
     """The activation of the model is the one that is applied."""
     data = given(NARROW, NARROW, 2, 9, 16)
