@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,8 @@ from nervbench.model import checkpoint
 from nervbench.model.nerv import FrameDecoder, positions
 from nervbench.model.zoo import spec_of
 from nervbench.records import Result, case_of
-from nervbench.sweep import local
+from nervbench.sweep import child, local, process
+from nervbench.sweep.jobs import ExportJob, Job, ModelJob
 from nervbench.sweep.local import Event, Plan, execute, remaining
 
 FAKES = Path(__file__).parent / "fakes"
@@ -63,9 +66,19 @@ def ended(plan: Plan) -> tuple[dict[str, Result], list[Event]]:
     return {result.case.runtime: result for result in results}, events
 
 
+def run_here(job: Job, timeout_s: float) -> Any:
+    """As :func:`process.run`, but models are prepared in this process, which has PyTorch in memory already."""
+    if isinstance(job, ModelJob | ExportJob):
+        return child.answer(job)
+    return process.run(job, timeout_s)
+
+
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """Clip and weights on disk, fakes on the path, and no time spent on probing the device."""
+    """Clip and weights on disk, fakes on the path; no time spent on probing the device or on starting to prepare.
+
+    Preparation in processes of their own is what the tests of ``nervbench run`` do.
+    """
     root = tmp_path_factory.mktemp("studio")
     weights = dataclasses.replace(checkpoint.seeded(spec_of("nerv-xs"), 3), frames=FRAMES)
     trained = root / "trained.safetensors"
@@ -80,5 +93,6 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         Image.fromarray(noisy).save(root / "clip" / f"{index}.png")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local, "PROBE_S", 0.0)
+        patch.setattr(local, "process", SimpleNamespace(run=run_here, Died=process.Died))
         patch.setenv("PYTHONPATH", str(FAKES), prepend=os.pathsep)
         yield Studio(root, root / "clip", trained)

@@ -13,7 +13,7 @@ import pytest
 from nervbench.config import ClipSource
 from nervbench.errors import ClipError, ConfigError
 from nervbench.records import DeviceCard
-from nervbench.sweep import local, process
+from nervbench.sweep import child, local, process
 from nervbench.sweep.jobs import AskJob, ExportJob, Exports, ModelJob, ProbeJob
 from nervbench.sweep.process import Died
 
@@ -49,7 +49,7 @@ def test_weights_of_another_clip(studio: Studio, tmp_path: Path) -> None:
     for index in range(3):
         (tmp_path / "clip" / f"{index}.png").write_bytes((studio.clip / "0.png").read_bytes())
     with pytest.raises(ConfigError, match="were trained on 4 frames, the clip clip has 3; give the clip"):
-        process.run(job, 60)
+        child.answer(job)
 
 
 def test_waiting_costs_nothing() -> None:
@@ -107,7 +107,7 @@ def test_export_that_takes_the_process_down(studio: Studio, monkeypatch: pytest.
         asked.append(len(job.keys))
         return Died(False, "SIGSEGV") if ("onnx", "fp32") in job.keys else dict.fromkeys(job.keys, "made")
 
-    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr("nervbench.sweep.local.process.run", run)
     keys = (("checkpoint", "fp32"), ("onnx", "fp32"))
     prepared = SimpleNamespace(checkpoint=studio.trained)
     exports = local._export(studio.plan(studio.root / "exports", []), prepared, keys)  # type: ignore[arg-type]
