@@ -23,6 +23,7 @@ A message says what was found, what was possible and what to do.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Sequence
 
 
@@ -100,3 +101,23 @@ def unknown(kind: str, found: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return f"unknown {kind} '{found}'; known: {', '.join(names) or 'none'}{hint}"
+
+
+def names(names: Iterable[object]) -> str:
+    """The first few names in a file, safe to print whatever they hold."""
+    listed = [name if isinstance(name, str) else f"a {type(name).__name__}" for name in names]
+    shown = ", ".join(reprlib.repr(name) for name in listed[:4])
+    return shown + (f" and {len(listed) - 4} more" if len(listed) > 4 else "") if listed else "nothing"
+
+
+def first_line(error: BaseException) -> str:
+    """The first sentence of a library's message, cut to what fits into one of ours."""
+    lines = str(error).strip().splitlines()
+    if not lines or isinstance(error, LookupError):  # the message of a KeyError is a bare key
+        return type(error).__name__
+    return printable(lines[0].split(". ")[0])
+
+
+def printable(text: str, length: int = 160) -> str:
+    """The start of a text that a file holds, without what would move the cursor of a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:length])

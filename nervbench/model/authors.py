@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nervbench.errors import CheckpointError
-from nervbench.model.plain import names, plain_data, printable
+from nervbench.errors import CheckpointError, names, printable
+from nervbench.model.plain import plain_data
 from nervbench.model.spec import BlockSpec, NervSpec, from_json
 
 PUBLISHED = "activation swish, embedding base 1.25, tanh output (not in the file; the published recipe)"

@@ -19,11 +19,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from nervbench.errors import CheckpointError
+from nervbench.errors import CheckpointError, first_line, names, printable
 from nervbench.files import write_atomically
 from nervbench.model import authors
 from nervbench.model.nerv import Nerv
-from nervbench.model.plain import first_line, names, printable
 from nervbench.model.spec import NervSpec, from_json
 
 METADATA = "nervbench"

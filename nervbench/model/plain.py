@@ -1,4 +1,4 @@
-"""Reading files that others wrote: plain data only, and messages that are safe to print.
+"""Reading files that others wrote: plain data only.
 
 A PyTorch file is a pickle, and a pickle is a program. torch's restricted unpickler builds tensors and plain containers
 and refuses all else before anything runs.
@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import pickle
 import re
-import reprlib
 import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nervbench.errors import CheckpointError
+from nervbench.errors import CheckpointError, first_line, printable
 from nervbench.model.pickles import NotPlainError, inspect
 
 
@@ -47,23 +45,3 @@ def plain_data(path: Path, what: str = "checkpoint") -> Any:
         # All that damaged bytes can make the restricted unpickler raise; it declares none of it.
         msg = f"{what} {path}: no whole PyTorch file ({first_line(error)}); it is truncated, damaged or of another kind"
         raise CheckpointError(msg) from None
-
-
-def names(names: Iterable[object]) -> str:
-    """The first few names in a file, safe to print whatever they hold."""
-    listed = [name if isinstance(name, str) else f"a {type(name).__name__}" for name in names]
-    shown = ", ".join(reprlib.repr(name) for name in listed[:4])
-    return shown + (f" and {len(listed) - 4} more" if len(listed) > 4 else "") if listed else "nothing"
-
-
-def first_line(error: BaseException) -> str:
-    """The first sentence of a library's message, cut to what fits into one of ours."""
-    lines = str(error).strip().splitlines()
-    if not lines or isinstance(error, LookupError):  # the message of a KeyError is a bare key
-        return type(error).__name__
-    return printable(lines[0].split(". ")[0])
-
-
-def printable(text: str, length: int = 160) -> str:
-    """The start of a text that a file holds, without what would move the cursor of a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:length])

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import torch
 
-from nervbench.errors import LoadError
-from nervbench.model.plain import first_line
+from nervbench.errors import LoadError, first_line
 from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
 from nervbench.runtime.base import Opening, Session

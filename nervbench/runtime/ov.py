@@ -15,8 +15,7 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 
-from nervbench.errors import FellBackError, LoadError
-from nervbench.model.plain import first_line
+from nervbench.errors import FellBackError, LoadError, first_line
 from nervbench.records import DeviceCard
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, time_positions
 

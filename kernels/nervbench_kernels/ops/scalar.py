@@ -19,7 +19,7 @@ _ROUND = F32(1.5 * 2**23)
 _LIMIT = F32(87.0)
 _MANTISSA_BITS = np.int32(23)
 
-_inline = njit(inline="always", error_model="numpy")
+_inline = njit(forceinline=True, error_model="numpy")
 
 
 @_inline

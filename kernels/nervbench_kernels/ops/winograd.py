@@ -42,7 +42,7 @@ KERNEL_TRANSFORM = np.array(
 """G of the paper, for the points 0, 1, −1, 2, −2 and ∞: (6, 3)."""
 
 _kernel = njit(nogil=True, error_model="numpy", fastmath={"nnan", "ninf", "nsz", "contract"})
-_inline = njit(inline="always", error_model="numpy")
+_inline = njit(forceinline=True, error_model="numpy")
 
 
 @njit(error_model="numpy", fastmath=True)
