@@ -39,6 +39,8 @@ def answer(job: Job) -> Any:
             from nervbench.sweep.prepare import export  # noqa: PLC0415
 
             return export(job)
+        case tuple():
+            return [answer(each) for each in job]
         case CaseJob():
             from nervbench.sweep.worker import run_case  # noqa: PLC0415
 

@@ -118,4 +118,5 @@ class Failed:
     message: str
 
 
-Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob
+Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob | tuple["Job", ...]
+"""What a process can be told to do; of several, done one after the other, the answer is a list."""

@@ -21,17 +21,7 @@ from nervbench.config import Bench
 from nervbench.errors import NervbenchError, OutputError
 from nervbench.records import Case, DeviceCard, Result, Status
 from nervbench.sweep import process
-from nervbench.sweep.jobs import (
-    ArtifactKey,
-    Asked,
-    AskJob,
-    CaseJob,
-    ExportJob,
-    Exports,
-    ModelJob,
-    Prepared,
-    ProbeJob,
-)
+from nervbench.sweep.jobs import Asked, AskJob, CaseJob, ExportJob, Exports, Job, ModelJob, Prepared, ProbeJob
 
 PROBE_S = 6.0
 PREPARE_TIMEOUT_S = 24 * 3600.0
@@ -116,17 +106,16 @@ def preparation(plan: Plan) -> Generator[Event, None, Ready]:
     yield Event("asking the runtimes what they can do here", done, plan.total)
     pairs = tuple(dict.fromkeys((case.runtime, case.precision) for case in plan.cases))
     asked = ask_runtimes(plan.device, pairs)
-    prepared: dict[str, Prepared] = {}
-    for model in dict.fromkeys(case.model for case in plan.cases):
-        yield Event(f"preparing {model}: reference frames, source, pictures", done, plan.total)
-        prepared[model] = _answer(_model_job(plan, model))
-    exported: dict[str, Exports] = {}
-    for model in prepared:
+    models = tuple(dict.fromkeys(case.model for case in plan.cases))
+    yield Event(f"preparing {', '.join(models)}: reference frames, source, pictures", done, plan.total)
+    prepared = dict(zip(models, _answer(tuple(_model_job(plan, model) for model in models)), strict=True))
+    exports: dict[str, ExportJob] = {}
+    for model in models:
         cases = (asked[case.runtime, case.precision] for case in plan.cases if case.model == model)
         keys = tuple(dict.fromkeys(answer.wants for answer in cases if answer.wants))
-        yield Event(f"exporting {model}: {', '.join(' '.join(key) for key in keys) or 'nothing'}", done, plan.total)
-        exported[model] = _export(plan, prepared[model], keys)
-    return Ready(plan, asked, prepared, exported)
+        exports[model] = ExportJob(prepared[model].checkpoint, keys, plan.cache)
+    yield Event(f"exporting {', '.join(models)}", done, plan.total)
+    return Ready(plan, asked, prepared, _export(exports))
 
 
 def execute(plan: Plan) -> Iterator[Event]:
@@ -182,17 +171,17 @@ def ask_runtimes(device: str, pairs: tuple[tuple[str, str], ...]) -> dict[tuple[
     return alone
 
 
-def _export(plan: Plan, prepared: Prepared, keys: tuple[ArtifactKey, ...]) -> Exports:
-    """The artifacts, or why there is none; if making them takes the process down, each is made alone."""
-    if not keys:
-        return {}
-    answer = process.run(ExportJob(prepared.checkpoint, keys, plan.cache), PREPARE_TIMEOUT_S)
+def _export(jobs: dict[str, ExportJob]) -> dict[str, Exports]:
+    """Each model's artifacts, or why there is none; if making them takes the process down, each is made alone."""
+    jobs = {model: job for model, job in jobs.items() if job.keys}
+    answer = process.run(tuple(jobs.values()), PREPARE_TIMEOUT_S) if jobs else []
     if not isinstance(answer, process.Died):
-        exports: Exports = answer
-        return exports
-    if len(keys) == 1:
-        return {keys[0]: answer.reason}
-    return {key: export for alone in keys for key, export in _export(plan, prepared, (alone,)).items()}
+        return dict(zip(jobs, answer, strict=True))
+    exports: dict[str, Exports] = {model: {} for model in jobs}
+    alone = [(model, dataclasses.replace(job, keys=(key,))) for model, job in jobs.items() for key in job.keys]
+    for model, job in alone:
+        exports[model] |= _export({model: job})[model] if len(alone) > 1 else {job.keys[0]: answer.reason}
+    return exports
 
 
 def _model_job(plan: Plan, model: str) -> ModelJob:
@@ -209,7 +198,7 @@ def _model_job(plan: Plan, model: str) -> ModelJob:
     )
 
 
-def _answer(job: ProbeJob | ModelJob) -> Any:
+def _answer(job: Job) -> Any:
     """The answer of a job without which nothing can be measured."""
     answer = process.run(job, PREPARE_TIMEOUT_S)
     if isinstance(answer, process.Died):

@@ -68,7 +68,7 @@ def ended(plan: Plan) -> tuple[dict[str, Result], list[Event]]:
 
 def run_here(job: Job, timeout_s: float) -> Any:
     """As :func:`process.run`, but models are prepared in this process, which has PyTorch in memory already."""
-    if isinstance(job, ModelJob | ExportJob):
+    if isinstance(job, tuple) and isinstance(job[0], ModelJob | ExportJob):
         return child.answer(job)
     return process.run(job, timeout_s)
 

@@ -99,21 +99,21 @@ def test_last_words(tmp_path: Path) -> None:
     assert len(process.last_words(log)) < process.LAST_WORDS + 30
 
 
-def test_export_that_takes_the_process_down(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_that_takes_the_process_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where making all artifacts ends the process each is made alone, and only the one at fault is missing."""
     asked: list[int] = []
 
-    def run(job: ExportJob, _timeout_s: float) -> Exports | Died:
-        asked.append(len(job.keys))
-        return Died(False, "SIGSEGV") if ("onnx", "fp32") in job.keys else dict.fromkeys(job.keys, "made")
+    def run(jobs: tuple[ExportJob, ...], _timeout_s: float) -> list[Exports] | Died:
+        keys = [key for job in jobs for key in job.keys]
+        asked.append(len(keys))
+        return Died(False, "SIGSEGV") if ("onnx", "fp32") in keys else [dict.fromkeys(job.keys, "made") for job in jobs]
 
-    monkeypatch.setattr("nervbench.sweep.local.process.run", run)
+    monkeypatch.setattr("nervbench.sweep.local.process", SimpleNamespace(run=run, Died=Died))
     keys = (("checkpoint", "fp32"), ("onnx", "fp32"))
-    prepared = SimpleNamespace(checkpoint=studio.trained)
-    exports = local._export(studio.plan(studio.root / "exports", []), prepared, keys)  # type: ignore[arg-type]
+    jobs = {model: ExportJob(tmp_path, keys[:count], tmp_path) for model, count in (("a", 2), ("b", 1), ("c", 0))}
 
-    assert exports == {("checkpoint", "fp32"): "made", ("onnx", "fp32"): "SIGSEGV"}
-    assert asked == [2, 1, 1]
+    assert local._export(jobs) == {"a": {keys[0]: "made", keys[1]: "SIGSEGV"}, "b": {keys[0]: "made"}}
+    assert asked == [3, 1, 1, 1]
 
 
 def test_light_parent() -> None:
