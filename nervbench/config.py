@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import re
 import tomllib
 from collections.abc import Callable, Iterable
@@ -22,7 +23,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo
 
 from nervbench.errors import ConfigError, unknown
-from nervbench.records import PRECISIONS, SCENARIOS, SINGLE_STREAM, Case, case_of
+from nervbench.records import PRECISIONS, PROTOCOLS, SCENARIOS, SINGLE_STREAM, STRICT, Case, case_of
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
@@ -122,6 +123,15 @@ class MatrixEntry:
     precisions: Several[Precision] = ("fp32",)
     batches: Several[Annotated[int, Field(strict=True, ge=1, le=4096)]] = (1,)
     scenarios: Several[Annotated[str, _name("scenario", SCENARIOS)]] = (SINGLE_STREAM,)
+    protocols: Several[Annotated[str, _name("protocol", PROTOCOLS)]] = (STRICT,)
+
+    def __post_init__(self) -> None:
+        """Refuse a published protocol where there is none."""
+        if set(self.protocols) != {STRICT} and set(self.scenarios) != {SINGLE_STREAM}:
+            msg = (
+                f"protocols other than {STRICT} time a {SINGLE_STREAM} only; give other scenarios an entry of their own"
+            )
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +219,10 @@ def cases(bench: Bench) -> tuple[Case, ...]:
     weights = {entry.name: entry.weights for entry in bench.models}
     return tuple(
         dict.fromkeys(
-            case_of(model, precision, runtime, batch, scenario, weights[model])
+            case_of(model, precision, runtime, batch, scenario, weights[model], protocol)
             for entry in bench.matrix
-            for model, scenario, batch, precision, runtime in product(
-                entry.models, entry.scenarios, entry.batches, entry.precisions, entry.runtimes
+            for model, scenario, batch, precision, protocol, runtime in product(
+                entry.models, entry.scenarios, entry.batches, entry.precisions, entry.protocols, entry.runtimes
             )
         )
     )
@@ -291,7 +301,9 @@ def _declared(raw: dict[str, Any]) -> tuple[list[str], list[str]]:
 def _too_many(bench: Bench) -> list[str]:
     """A problem if the matrix is too large to be meant, counted without expanding it."""
     count = sum(
-        len(entry.models) * len(entry.runtimes) * len(entry.precisions) * len(entry.batches) * len(entry.scenarios)
+        math.prod(
+            map(len, (entry.models, entry.runtimes, entry.precisions, entry.batches, entry.scenarios, entry.protocols))
+        )
         for entry in bench.matrix
     )
     return [f"matrix: {count} cases; at most {MAX_CASES}"] if count > MAX_CASES else []

@@ -9,12 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of a line of results. A reader refuses a newer one and still loads an older one."""
 
 SINGLE_STREAM = "single_stream"
 OFFLINE = "offline"
 SCENARIOS = (SINGLE_STREAM, OFFLINE)
+STRICT = "strict"
+PROTOCOLS = (STRICT, "nerv", "hnerv")
+"""Ways to time a single stream: ours, and those of published code, replayed (:mod:`nervbench.measure.protocol`)."""
+MEDIAN, MEAN = "median", "mean"
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
 
@@ -50,12 +54,19 @@ class Case:
     batch: int
     scenario: str
     weights: str
+    protocol: str = STRICT
 
 
-def case_of(model: str, precision: str, runtime: str, batch: int, scenario: str, weights: str) -> Case:
-    """A case with the name people paste: ``nerv-s/fp16/trt/b1``, and ``…/offline`` for the other scenario."""
-    name = f"{model}/{precision}/{runtime}/b{batch}" + ("" if scenario == SINGLE_STREAM else f"/{scenario}")
-    return Case(name, model, precision, runtime, batch, scenario, weights)
+def case_of(
+    model: str, precision: str, runtime: str, batch: int, scenario: str, weights: str, protocol: str = STRICT
+) -> Case:
+    """A case with the name people paste: ``nerv-s/fp16/trt/b1``; with ``/offline`` or ``/nerv`` where it is another.
+
+    Other than single stream, and other than strict; never both.
+    """
+    name = f"{model}/{precision}/{runtime}/b{batch}"
+    name += "".join(f"/{way}" for way in (scenario, protocol) if way not in (SINGLE_STREAM, STRICT))
+    return Case(name, model, precision, runtime, batch, scenario, weights, protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +200,8 @@ class Meanwhile:
 class Telemetry:
     """What was seen while the samples were taken.
 
-    ``warm_up_s`` are the calls before the first sample; ``stopped_by`` is ``noise``, ``samples`` or ``budget``;
+    ``warm_up_s`` are the calls before the first sample; ``stopped_by`` is ``noise``, ``samples``, ``budget`` or, where
+    a protocol goes through it once, ``clip``; ``averaged`` says how FPS follow from the samples: median or mean;
     ``calls_per_sample`` says over how many back-to-back decodes a sample is averaged (offline scenario);
     ``frames_on`` says where the decoded frames are when the clock stops. ``algorithm`` and ``flop_per_frame`` are there
     where the runtime computes the network otherwise than by the direct convolution that ``Cost`` counts.
@@ -199,6 +211,7 @@ class Telemetry:
     warm_up_s: tuple[float, ...] = ()
     stopped_by: str | None = None
     calls_per_sample: int = 1
+    averaged: str = MEDIAN
     frames_on: str = "device"
     algorithm: str | None = None
     flop_per_frame: int | None = None

@@ -56,6 +56,11 @@ def median(samples: Sequence[float]) -> float | None:
     return float(np.median(samples)) if samples else None
 
 
+def mean(samples: Sequence[float]) -> float | None:
+    """The arithmetic mean, which every outlier moves: for protocols that divide calls by the sum of their times."""
+    return math.fsum(samples) / len(samples) if samples else None
+
+
 def noise(samples: Sequence[float]) -> float | None:
     """Relative interquartile range: (p75 − p25) / median; None under four samples."""
     if len(samples) < 4:

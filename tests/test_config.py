@@ -86,6 +86,18 @@ def test_cases_are_in_order_and_once(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_protocols(tmp_path: Path) -> None:
+    """A published protocol is part of the name, and is for a single stream only."""
+    both = SMALL + 'protocols = ["strict", "nerv"]\n'
+    assert [case.name.removeprefix("nerv-xs/fp32/") for case in config.cases(loaded(tmp_path, both))] == [
+        "eager/b1", "ort/b1", "eager/b1/nerv", "ort/b1/nerv",
+    ]  # fmt: skip
+    assert problems(tmp_path, both + 'scenarios = ["offline"]\n') == (
+        "matrix[0]: protocols other than strict time a single_stream only; give other scenarios an entry of their own",
+    )
+    assert "did you mean 'nerv'?" in problems(tmp_path, SMALL + 'protocols = ["nerf"]\n')[0]
+
+
 def test_select(tmp_path: Path) -> None:
     """A glob selects by name, and one that matches nothing names some that exist."""
     cases = config.cases(loaded(tmp_path, SMALL))

@@ -48,6 +48,15 @@ def test_keys_of_a_line() -> None:
     )
 
 
+def test_schema_1() -> None:
+    """A line of the first schema knows no protocol: it was timed strictly, and its FPS are of the median."""
+    fields = json.loads(changed(RESULT, schema=1))
+    del fields["case"]["protocol"], fields["telemetry"]["averaged"]
+    read = store.from_line(json.dumps(fields))
+    assert (read.case.protocol, read.telemetry and read.telemetry.averaged) == ("strict", "median")
+    assert replace(read, schema=RESULT.schema) == RESULT
+
+
 def test_undecodable_path_in_a_reason() -> None:
     """A reason with the bytes of an undecodable file name is stored readable instead of failing."""
     result = replace(RESULT, reason="no file \udcff.onnx")
@@ -81,7 +90,7 @@ def test_reading_refuses_numbers_that_are_none(value: str) -> None:
         ("{}", "no valid schema"),
         (changed(RESULT, schema=True), "no valid schema"),
         (changed(RESULT, schema="1"), "no valid schema"),
-        (changed(RESULT, schema=2), "schema 2.*upgrade"),
+        (changed(RESULT, schema=3), "schema 3.*upgrade"),
         (changed(RESULT, status="FINE"), "status"),
         (changed(RESULT, case=None), "case"),
         (changed(RESULT, samples_s=["0.5"]), "samples_s"),

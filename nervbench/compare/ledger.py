@@ -76,6 +76,7 @@ def _what_ran(result: Result) -> dict[str, object]:
         "runtime": case.runtime,
         "batch": case.batch,
         "scenario": case.scenario,
+        "protocol": case.protocol,
         "architecture": result.artifact.spec if result.artifact else None,
         "clip": result.quality.clip_sha256[:12] if result.quality else None,
         "calls per sample": telemetry.calls_per_sample if telemetry else None,

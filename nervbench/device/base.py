@@ -47,7 +47,7 @@ class Device(Protocol):
         ...
 
     def now(self) -> float:
-        """Seconds of a monotonic clock, for budgets; never for samples."""
+        """Seconds of a monotonic wall clock: for budgets, and for what a protocol or a display times by it."""
         ...
 
     def counters(self) -> Counters:

@@ -48,7 +48,7 @@ class Clock(Protocol):
         ...
 
     def now(self) -> float:
-        """Monotonic seconds, for budgets."""
+        """Monotonic seconds of the wall clock."""
         ...
 
 

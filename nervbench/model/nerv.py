@@ -126,6 +126,9 @@ class FrameDecoder(nn.Module):
 
     def forward(self, t_B: Tensor) -> Tensor:
         """Positions to frames as a viewer gets them."""
-        frames_B3HW: Tensor = self.model(t_B)
+        return self.last_step(self.model(t_B))
+
+    def last_step(self, frames_B3HW: Tensor) -> Tensor:
+        """Floats of the network (B, 3, H, W) in [0, 1] to frames (B, H, W, 3) uint8."""
         levels_BHW3 = (frames_B3HW * 255).permute(0, 2, 3, 1)
         return levels_BHW3.round().to(torch.uint8)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from nervbench.records import SINGLE_STREAM, Result, Status
+from nervbench.records import MEAN, SINGLE_STREAM, STRICT, Result, Status
 from nervbench.report.markdown import plain
 from nervbench.report.roof import UNKNOWN_ROOF, Roof, roof_of
-from nervbench.stats import median, noise, percentile
+from nervbench.stats import mean, median, noise, percentile
 
 Latency = tuple[float | None, float | None, float | None]
 UNSAID = "no reason was recorded"
@@ -51,11 +51,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The rows of one model with one set of weights; ranked ones first, the fastest at the top."""
+    """The rows of one model with one set of weights; ranked ones first, the fastest at the top.
+
+    ``replays`` are those that were timed by a published protocol: their numbers are of another kind and have no rank.
+    """
 
     model: str
     weights: str
     rows: tuple[Row, ...]
+    replays: tuple[Row, ...] = ()
 
     @property
     def timed(self) -> tuple[Row, ...]:
@@ -107,7 +111,15 @@ def groups_of(results: Sequence[Result]) -> list[Group]:
         label = f"{device_name(result) or '?'}: {result.case.name}" if several else result.case.name
         row = _row(result, label, references.get(_reference_key(result)))
         members.setdefault((result.case.model, result.case.weights), []).append(row)
-    return [Group(model, weights, _ranked(rows)) for (model, weights), rows in members.items()]
+    return [
+        Group(
+            model,
+            weights,
+            _ranked(row for row in rows if row.result.case.protocol == STRICT),
+            tuple(row for row in rows if row.result.case.protocol != STRICT),
+        )
+        for (model, weights), rows in members.items()
+    ]
 
 
 def device_name(result: Result) -> str:
@@ -116,8 +128,11 @@ def device_name(result: Result) -> str:
 
 
 def decoding_fps(result: Result) -> float | None:
-    """Frames per second: batch / median of the samples; None unless the case ended OK with samples."""
-    middle = median(result.samples_s) if result.status is Status.OK else None
+    """Frames per second: batch / median (or mean) of the samples; None unless the case ended OK with samples."""
+    if result.status is not Status.OK:
+        return None
+    averaged = result.telemetry is not None and result.telemetry.averaged == MEAN
+    middle = mean(result.samples_s) if averaged else median(result.samples_s)
     return result.case.batch / middle if middle and middle > 0 else None
 
 
@@ -126,13 +141,13 @@ def fp32_eager(result: Result) -> bool:
     return (result.case.runtime, result.case.precision) == ("eager", "fp32")
 
 
-def _reference_key(result: Result) -> tuple[str, str, str, int, str]:
+def _reference_key(result: Result) -> tuple[str, str, str, int, str, str]:
     """What a case and its reference must have in common."""
     case = result.case
-    return device_name(result), case.model, case.weights, case.batch, case.scenario
+    return device_name(result), case.model, case.weights, case.batch, case.scenario, case.protocol
 
 
-def _references(results: Iterable[Result]) -> dict[tuple[str, str, str, int, str], float]:
+def _references(results: Iterable[Result]) -> dict[tuple[str, str, str, int, str, str], float]:
     """The FPS of every fp32 eager case that has one."""
     return {_reference_key(result): fps for result in results if fp32_eager(result) and (fps := decoding_fps(result))}
 
@@ -158,7 +173,7 @@ def _row(result: Result, label: str, reference_fps: float | None) -> Row:
 def _latency(result: Result) -> Latency:
     """p50, p90 and p99 of single calls; offline samples are averages over calls and have none."""
     averaged = result.telemetry is not None and result.telemetry.calls_per_sample > 1
-    if averaged or result.case.scenario != SINGLE_STREAM:
+    if averaged or result.case.scenario != SINGLE_STREAM or result.case.protocol != STRICT:
         return (None, None, None)
     low, high, highest = (percentile(result.samples_s, share) for share in (0.5, 0.9, 0.99))
     return low, high, highest

@@ -74,6 +74,18 @@ class OtherArithmetic(Protocol):
     flop_per_frame: int
 
 
+@runtime_checkable
+class ForwardOnly(Protocol):
+    """What a session has beside, that can call the network without the last step of a decoder.
+
+    ``forward(index)`` enqueues the batch as floats, as published code times it; ``fetch`` then returns its frames.
+    """
+
+    def forward(self, index: int) -> None:
+        """Enqueue the network for the batch of frames index, index + 1, … (modulo T)."""
+        ...
+
+
 class Runtime(Protocol):
     """What executes an artifact."""
 

@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import torch
+
+from nervbench.model.nerv import FrameDecoder
 from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
-from nervbench.runtime.base import Opening, Session
+from nervbench.runtime.base import Frames, Opening, Session
+
+
+class EagerSession(torch_session.TorchSession):
+    """Can call the network alone, as published code does."""
+
+    def __init__(self, network: FrameDecoder, opening: Opening) -> None:
+        super().__init__(network, opening)
+        self._network = network
+        self._floats: torch.Tensor | None = None
+
+    def forward(self, index: int) -> None:
+        """The network alone for the batch that starts at frame ``index``."""
+        with torch.inference_mode():
+            self._floats = self._network.model(self.positions(index))
+
+    def decode(self, index: int) -> None:
+        """Decode the batch that starts at frame ``index``."""
+        self._floats = None
+        super().decode(index)
+
+    def fetch(self) -> Frames:
+        """The last frames as a (B, H, W, 3) uint8 array."""
+        if self._floats is not None:
+            with torch.inference_mode():
+                self._frames = self._network.last_step(self._floats).contiguous()
+            self._floats = None
+        return super().fetch()
 
 
 class Eager:
@@ -23,7 +53,7 @@ class Eager:
 
     def open(self, opening: Opening) -> Session:
         """Load the weights into the network."""
-        return torch_session.TorchSession(torch_session.network(opening), opening)
+        return EagerSession(torch_session.network(opening), opening)
 
 
 RUNTIME = Eager()

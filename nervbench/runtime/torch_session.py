@@ -30,9 +30,14 @@ class TorchSession:
 
     def decode(self, index: int) -> None:
         """Decode the batch that starts at frame ``index``."""
-        positions_B = torch.from_numpy(time_positions(index, self._opening.batch, self._opening.frames))
         with torch.inference_mode():
-            self._frames = self._decoder(positions_B).contiguous()  # RGB by pixel, as the other runtimes leave it
+            self._frames = self._decoder(
+                self.positions(index)
+            ).contiguous()  # RGB by pixel, as the other runtimes leave it
+
+    def positions(self, index: int) -> Tensor:
+        """Positions t / T of the batch that starts at frame ``index``: (B,) float32."""
+        return torch.from_numpy(time_positions(index, self._opening.batch, self._opening.frames))
 
     def fetch(self) -> Frames:
         """The last frames as a (B, H, W, 3) uint8 array."""

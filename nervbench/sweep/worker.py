@@ -1,4 +1,4 @@
-"""One case, in a process of its own: open, verify, measure, verify what was measured. A wrong answer is never timed."""
+"""One case, in a process of its own: open, verify, measure, verify what was measured. A wrong answer has no number."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import os
 import platform
 import sys
 import traceback
+from dataclasses import dataclass
 from importlib import metadata
 
 from nervbench import errors, plugins
 from nervbench.device.base import Device
 from nervbench.device.sampler import Sampling
 from nervbench.measure import checks, scenario
-from nervbench.records import Environment, Result, Status, Telemetry
+from nervbench.measure.protocol import REPEATS, replay
+from nervbench.records import MEAN, MEDIAN, STRICT, Environment, Result, Status, Telemetry
 from nervbench.runtime.base import Opening, OtherArithmetic, Runtime, Session
 from nervbench.sweep.compare import Comparison, Watch
 from nervbench.sweep.jobs import CaseJob
+from nervbench.sweep.reference import Frames
 from nervbench.sweep.score import Scored, score
 
 ENDINGS: dict[type[errors.NervbenchError], Status] = {
@@ -57,6 +60,8 @@ def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) ->
     began = device.now()
     with runtime.open(opening_of(job)) as session:
         load_s = device.now() - began
+        # A published protocol counts the very first call, so what it times is verified after it.
+        taken = _take(job, device, session, load_s) if job.case.protocol != STRICT else None
         comparison = Comparison(job)
         for start in job.prepared.starts:
             session.decode(start)
@@ -70,52 +75,68 @@ def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) ->
             return dataclasses.replace(
                 result, status=Status.WRONG_OUTPUT, reason=scored.wrong, quality=scored.quality()
             )
-        return _timed(result, job, device, session, comparison, scored, load_s)
+        return _judged(result, job, taken or _take(job, device, session, load_s), comparison, scored)
 
 
-def _timed(
-    result: Result,
-    job: CaseJob,
-    device: Device,
-    session: Session,
-    comparison: Comparison,
-    scored: Scored | None,
-    load_s: float,
-) -> Result:
-    """Take the samples, then check frames of the timed run and finish what is slow to score."""
-    watch = Watch(session, set(job.prepared.starts))
-    calls = scenario.CALLS[job.case.scenario]
-    starts = scenario.rotation(job.prepared.starts, job.prepared.frames, job.case.batch, calls)
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The samples of a case, what was seen meanwhile, and frames that were kept to be checked."""
+
+    samples_s: tuple[float, ...]
+    telemetry: Telemetry
+    kept: list[tuple[int, Frames]]
+
+
+def _take(job: CaseJob, device: Device, session: Session, load_s: float) -> Taken:
+    """Time the session by the protocol and scenario of the case."""
+    case, prepared = job.case, job.prepared
+    watch = Watch(session, set(prepared.starts))
     with Sampling(os.getpid()) as sampling:
         before = device.counters()
-        timing = scenario.measure(session, device, starts, job.stopping, watch)
+        if case.protocol == STRICT:
+            calls = scenario.CALLS[case.scenario]
+            starts = scenario.rotation(prepared.starts, prepared.frames, case.batch, calls)
+            timing = scenario.measure(session, device, starts, job.stopping, watch)
+        else:
+            clip = range(0, prepared.frames, case.batch)
+            timing = replay(session, device, REPEATS[case.protocol], clip, job.stopping.budget_s, watch)
         after = device.counters()
-    for start, frames in watch.kept:
+    telemetry = Telemetry(
+        warm_up_s=timing.warm_up_s,
+        stopped_by=timing.stopped_by,
+        calls_per_sample=timing.calls_per_sample,
+        averaged=MEDIAN if case.protocol == STRICT else MEAN,
+        algorithm=session.algorithm if isinstance(session, OtherArithmetic) else None,
+        flop_per_frame=session.flop_per_frame if isinstance(session, OtherArithmetic) else None,
+        load_s=load_s,
+        wall_s=timing.wall_s,
+        process_cpu_s=_difference(before.process_cpu_s, after.process_cpu_s),
+        peak_memory_bytes=after.peak_memory_bytes,
+        meanwhile=sampling.meanwhile,
+    )
+    return Taken(timing.samples_s, telemetry, watch.kept)
+
+
+def _judged(result: Result, job: CaseJob, taken: Taken, comparison: Comparison, scored: Scored | None) -> Result:
+    """Check frames of the timed run and finish what is slow to score."""
+    for start, frames in taken.kept:
         comparison.add(start, frames, during=True)
     result = dataclasses.replace(
         result,
-        telemetry=Telemetry(
-            warm_up_s=timing.warm_up_s,
-            stopped_by=timing.stopped_by,
-            calls_per_sample=timing.calls_per_sample,
-            algorithm=session.algorithm if isinstance(session, OtherArithmetic) else None,
-            flop_per_frame=session.flop_per_frame if isinstance(session, OtherArithmetic) else None,
-            load_s=load_s,
-            wall_s=timing.wall_s,
-            process_cpu_s=_difference(before.process_cpu_s, after.process_cpu_s),
-            peak_memory_bytes=after.peak_memory_bytes,
-            meanwhile=sampling.meanwhile,
-        ),
+        telemetry=taken.telemetry,
         fidelity=comparison.fidelity(),
         quality=scored.quality() if scored else None,
     )
     wrong = comparison.wrong()
     if scored and not wrong:
-        wrong = next(filter(None, (scored.worse(start, frames) for start, frames in watch.kept)), None)
+        wrong = next(filter(None, (scored.worse(start, frames) for start, frames in taken.kept)), None)
     if wrong:
         return dataclasses.replace(result, status=Status.WRONG_OUTPUT, reason=f"during the timed run: {wrong}")
-    doubts = (*checks.doubts_about(timing.samples_s, job.stopping.noise), *checks.doubts_meanwhile(sampling.meanwhile))
-    return dataclasses.replace(result, status=Status.OK, samples_s=timing.samples_s, doubts=doubts)
+    doubts = (
+        *checks.doubts_about(taken.samples_s, job.stopping.noise),
+        *checks.doubts_meanwhile(taken.telemetry.meanwhile),
+    )
+    return dataclasses.replace(result, status=Status.OK, samples_s=taken.samples_s, doubts=doubts)
 
 
 def opening_of(job: CaseJob) -> Opening:

@@ -134,7 +134,7 @@ def test_torn_results(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after", "message"),
-    [('"schema": 1', '"schema": 2', "schema 2"), ("1.06", "NaN", "finite"), ("{", "", "not JSON")],
+    [('"schema": 2', '"schema": 3', "schema 3"), ("1.06", "NaN", "finite"), ("{", "", "not JSON")],
 )
 def test_unreadable_results(tmp_path: Path, before: str, after: str, message: str) -> None:
     """A newer schema, a NaN or a broken line is refused, and the page that was there stays."""

@@ -26,7 +26,7 @@ from nervbench.model.spec import NervSpec
 from nervbench.quality import mse_per_frame, psnr_from_mse
 from nervbench.records import DeviceCard
 from nervbench.runtime import ov
-from nervbench.runtime.base import NOTHING_YET, Frames, Opening, OtherArithmetic, Runtime, Session
+from nervbench.runtime.base import NOTHING_YET, ForwardOnly, Frames, Opening, OtherArithmetic, Runtime, Session
 
 # PyTorch's compiler uses what PyTorch deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
@@ -105,6 +105,22 @@ def test_frames(named: tuple[str, str, Session], reference: Frames) -> None:
         assert frames.dtype == np.uint8
         assert frames.flags.c_contiguous
         assert distance_db(frames, reference[start : start + BATCH]) > BOUND_DB[precision]
+
+
+def test_forward(named: tuple[str, str, Session]) -> None:
+    """The network without its last step, where a session has it, leaves the same frames behind."""
+    name, _, session = named
+    assert isinstance(session, ForwardOnly) == (name == "eager")
+    session.decode(7)
+    frames = session.fetch()
+    if isinstance(session, ForwardOnly):
+        session.forward(30)
+        other = session.fetch()
+        session.forward(7)
+        assert np.array_equal(session.fetch(), frames)
+        assert not np.array_equal(other, frames)
+        session.decode(30)
+        assert np.array_equal(session.fetch(), other)
 
 
 def test_wraps(named: tuple[str, str, Session], reference: Frames) -> None:

@@ -44,9 +44,12 @@ class Studio:
         return self.root / "cache"
 
     def plan(self, out: Path, names: list[str], weights: str = SEEDED, timeout_s: float = 60.0) -> Plan:
-        """The cases ``runtime/precision/batch/scenario`` that have no row yet."""
+        """The cases ``runtime/precision/batch/scenario[/protocol]`` that have no row yet."""
         parts = [name.split("/") for name in names]
-        cases = tuple(case_of("nerv-xs", p, runtime, int(batch), way, weights) for runtime, p, batch, way in parts)
+        cases = tuple(
+            case_of("nerv-xs", precision, runtime, int(batch), scenario, weights, *protocol)
+            for runtime, precision, batch, scenario, *protocol in parts
+        )
         bench = Bench(
             models=(ModelEntry("nerv-xs", weights),),
             matrix=(MatrixEntry(("nerv-xs",), ("works",)),),

@@ -12,7 +12,7 @@ from nervbench.measure.scenario import CALLS
 from nervbench.records import FAILED, OFFLINE, SINGLE_STREAM, Result, Status
 from nervbench.sweep.local import RESULTS, Event, remaining
 
-from .conftest import Studio, ended
+from .conftest import FRAMES, Studio, ended
 
 PLAIN = f"fp32/1/{SINGLE_STREAM}"
 # runtime: how its case ends, and what the reason says (a pattern)
@@ -89,6 +89,22 @@ def test_a_good_row(sweep: Sweep) -> None:
     assert (result.fidelity.worst_psnr_db, result.fidelity.largest_difference) == (None, 0)
     assert result.telemetry
     assert (result.telemetry.stopped_by, len(result.telemetry.warm_up_s), len(result.samples_s)) == ("samples", 1, 12)
+
+
+def test_protocol(studio: Studio) -> None:
+    """A published protocol goes once through the clip, ten calls a frame, and its frames are compared all the same."""
+    names = [f"{runtime}/{PLAIN}/nerv" for runtime in ("works", "wrong")]
+    results, _ = ended(studio.plan(studio.root / "protocol", names))
+    result = results["works"]
+
+    assert result.status == Status.OK, result.reason
+    assert len(result.samples_s) == 10 * FRAMES
+    assert result.telemetry
+    assert (result.telemetry.stopped_by, result.telemetry.averaged, result.telemetry.warm_up_s) == ("clip", "mean", ())
+    assert result.fidelity
+    assert (result.fidelity.before_frames, result.fidelity.during_frames) == ((0, 3), (0, 3))
+    assert results["wrong"].status == Status.WRONG_OUTPUT
+    assert results["wrong"].samples_s == ()
 
 
 def test_files(sweep: Sweep, studio: Studio) -> None:

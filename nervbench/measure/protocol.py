@@ -1,0 +1,52 @@
+"""How published code times decoding, replayed with its defects, so that its number can be met and explained.
+
+Two numbers for one model on one card often differ by how they were taken. ``nerv`` is the ``--eval_fps`` of the NeRV
+authors (github.com/haochen-rye/NeRV at 6904589), ``hnerv`` that of HNeRV (github.com/haochen-rye/HNeRV). Both go
+through the clip once and call the network several times for each batch of frames. A call is timed by the wall clock,
+from before it until the device is done; nothing waits for earlier work before the clock starts, nothing warms up, and
+the first call of all counts with whatever it loads, compiles or searches. FPS are the frames of all calls divided by
+the sum of their times. The frames stay where they are, as floats: no conversion to bytes is timed.
+
+Not replayed: the copy of the true frame to a GPU, which ``nerv`` leaves running when its clock starts (on a CPU there
+is none); that ``hnerv`` starts its clock after the embedding (under 0.01 % of the arithmetic); and that it counts a
+last, partial batch as a full one (a batch here goes on at the start of the clip, so it is full).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nervbench.measure.scenario import Clock, Decoder, Timing
+from nervbench.runtime.base import ForwardOnly
+
+REPEATS = {"nerv": 10, "hnerv": 100}
+"""Calls for each batch."""
+CLIP, BUDGET = "clip", "budget"
+
+
+def replay(
+    session: Decoder,
+    clock: Clock,
+    repeats: int,
+    starts: range,
+    budget_s: float,
+    observe: Callable[[int], None],
+) -> Timing:
+    """Time ``repeats`` calls at each of ``starts``, in order; ``observe(start)`` is called after those of a start.
+
+    Ends after the last (``clip``) or, which published code does not, after the first at which ``budget_s`` is spent.
+    The network alone is called where the session can (see :class:`nervbench.runtime.base.ForwardOnly`).
+    """
+    call = session.forward if isinstance(session, ForwardOnly) else session.decode
+    began = clock.now()
+    samples: list[float] = []
+    for start in starts:
+        for _ in range(repeats):
+            before = clock.now()
+            call(start)
+            clock.synchronize()
+            samples.append(clock.now() - before)
+        observe(start)
+        if clock.now() - began >= budget_s and start != starts[-1]:
+            return Timing(tuple(samples), (), BUDGET, 1, clock.now() - began)
+    return Timing(tuple(samples), (), CLIP, 1, clock.now() - began)
