@@ -14,7 +14,8 @@ SCHEMA = 2
 
 SINGLE_STREAM = "single_stream"
 OFFLINE = "offline"
-SCENARIOS = (SINGLE_STREAM, OFFLINE)
+TO_FILE = "to_file"
+SCENARIOS = (SINGLE_STREAM, OFFLINE, TO_FILE)
 STRICT = "strict"
 PROTOCOLS = (STRICT, "nerv", "hnerv")
 """Ways to time a single stream: ours, and those of published code, replayed (:mod:`nervbench.measure.protocol`)."""
@@ -197,6 +198,19 @@ class Meanwhile:
 
 
 @dataclass(frozen=True, slots=True)
+class Stages:
+    """Seconds a batch of the scenario ``to_file``: decode, fetch to the host, write to a video file; one after another.
+
+    ``overlapped_wall_s`` is what the same batches took with the writer in a thread of its own, all together.
+    """
+
+    decode_s: tuple[float, ...]
+    fetch_s: tuple[float, ...]
+    write_s: tuple[float, ...]
+    overlapped_wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Telemetry:
     """What was seen while the samples were taken.
 
@@ -220,6 +234,7 @@ class Telemetry:
     process_cpu_s: float | None = None
     peak_memory_bytes: int | None = None
     meanwhile: Meanwhile | None = None
+    stages: Stages | None = None
 
 
 @dataclass(frozen=True, slots=True)

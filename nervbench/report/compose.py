@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nervbench.records import DeviceCard, Result
-from nervbench.report import doubts, protocols, published, tables
+from nervbench.report import doubts, protocols, published, stages, tables
 from nervbench.report.markdown import bullets, escape, image, plain, sections, table
 from nervbench.report.rows import Group, device_name, latest
 from nervbench.report.summary import cost_of, heading, size, summary
@@ -42,6 +42,7 @@ def page(results: Sequence[Result], groups: Sequence[Group], around: Surrounding
         ("Answer", summary(groups, current)),
         *((heading(group), _model(group, place, around)) for place, group in enumerate(groups)),
         ("What the protocol changes", protocols.beside(groups)),
+        ("To a file", stages.section(groups)),
         ("Device", _devices(current, devices)),
         ("Doubts", _doubts(groups)),
         ("Not explained", unexplained(groups) if groups else ""),
@@ -120,7 +121,7 @@ def _devices(results: Sequence[Result], devices: Sequence[DeviceCard]) -> str:
 
 def _doubts(groups: Sequence[Group]) -> str:
     """Every doubt in words with its cases, and what to do next."""
-    rows = [row for group in groups for row in (*group.rows, *group.replays)]
+    rows = [row for group in groups for row in (*group.rows, *group.apart)]
     found = [(row.label, doubt) for row in rows for doubt in row.result.doubts]
     if not found:
         return "None was recorded." if groups else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nervbench.records import SINGLE_STREAM
+from nervbench.records import SINGLE_STREAM, STRICT
 from nervbench.report.markdown import escape, table
 from nervbench.report.rows import Group, Row, device_name
 from nervbench.report.tables import speed, times
@@ -59,7 +59,12 @@ def strict_of(replay: Row, group: Group) -> Row | None:
 
 def beside(groups: Sequence[Group]) -> str:
     """The section: words, then a line for each replay; empty where there is none."""
-    lines = [_line(row, strict_of(row, group)) for group in groups for row in group.replays]
+    lines = [
+        _line(row, strict_of(row, group))
+        for group in groups
+        for row in group.apart
+        if row.result.case.protocol != STRICT
+    ]
     return f"{WORDS}\n\n{table(HEAD, lines, right=range(1, len(HEAD)))}" if lines else ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from nervbench.records import MEAN, SINGLE_STREAM, STRICT, Result, Status
+from nervbench.records import MEAN, OFFLINE, SINGLE_STREAM, STRICT, Case, Result, Status
 from nervbench.report.markdown import plain
 from nervbench.report.roof import UNKNOWN_ROOF, Roof, roof_of
 from nervbench.stats import mean, median, noise, percentile
@@ -53,13 +53,14 @@ class Row:
 class Group:
     """The rows of one model with one set of weights; ranked ones first, the fastest at the top.
 
-    ``replays`` are those that were timed by a published protocol: their numbers are of another kind and have no rank.
+    ``apart`` are those whose numbers are of another kind: of a published protocol, or of a scenario that has a section
+    of its own. They have no rank.
     """
 
     model: str
     weights: str
     rows: tuple[Row, ...]
-    replays: tuple[Row, ...] = ()
+    apart: tuple[Row, ...] = ()
 
     @property
     def timed(self) -> tuple[Row, ...]:
@@ -115,11 +116,16 @@ def groups_of(results: Sequence[Result]) -> list[Group]:
         Group(
             model,
             weights,
-            _ranked(row for row in rows if row.result.case.protocol == STRICT),
-            tuple(row for row in rows if row.result.case.protocol != STRICT),
+            _ranked(row for row in rows if _comparable(row.result.case)),
+            tuple(row for row in rows if not _comparable(row.result.case)),
         )
         for (model, weights), rows in members.items()
     ]
+
+
+def _comparable(case: Case) -> bool:
+    """Whether its FPS mean the same as those of most."""
+    return case.protocol == STRICT and case.scenario in (SINGLE_STREAM, OFFLINE)
 
 
 def device_name(result: Result) -> str:

@@ -57,7 +57,8 @@ def _answer(group: Group) -> str:
     about += [SEEDED] if group.seeded else []
     model = f"**{escape(group.model)}**" + (f" ({'; '.join(about)})" if about else "")
     if not group.timed:
-        return f"{model}: no case has a number."
+        elsewhere = any(row.timed for row in group.apart)
+        return f"{model}: " + ("its numbers stand in a section of their own." if elsewhere else "no case has a number.")
     return f"{model}: " + " ".join(part for part in (_fastest(group), _nearest(group), _compared(group)) if part)
 
 

@@ -26,7 +26,7 @@ def table(results: Sequence[Result]) -> Table:
         shown.add_column(head, justify="right", no_wrap=True)
     reasons = []
     for group in groups_of(latest(results)):
-        for row in (*group.rows, *group.replays):
+        for row in (*group.rows, *group.apart):
             shown.add_row(Text(plain(row.label)), _status(row), *_numbers(row))
             if not row.timed:
                 reasons.append(f"{plain(row.label)}: {_short(row.reason)}")

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import platform
 import sys
 import traceback
-from dataclasses import dataclass
 from importlib import metadata
 
 from nervbench import errors, plugins
 from nervbench.device.base import Device
-from nervbench.device.sampler import Sampling
-from nervbench.measure import checks, scenario
-from nervbench.measure.protocol import REPEATS, replay
-from nervbench.records import MEAN, MEDIAN, STRICT, Environment, Result, Status, Telemetry
-from nervbench.runtime.base import Opening, OtherArithmetic, Runtime, Session
-from nervbench.sweep.compare import Comparison, Watch
+from nervbench.measure import checks
+from nervbench.records import STRICT, Environment, Result, Status
+from nervbench.runtime.base import Opening, Runtime
+from nervbench.sweep.compare import Comparison
 from nervbench.sweep.jobs import CaseJob
-from nervbench.sweep.reference import Frames
 from nervbench.sweep.score import Scored, score
+from nervbench.sweep.take import Taken, take
 
 ENDINGS: dict[type[errors.NervbenchError], Status] = {
     errors.UnsupportedError: Status.UNSUPPORTED,
@@ -61,7 +57,7 @@ def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) ->
     with runtime.open(opening_of(job)) as session:
         load_s = device.now() - began
         # A published protocol counts the very first call, so what it times is verified after it.
-        taken = _take(job, device, session, load_s) if job.case.protocol != STRICT else None
+        taken = take(job, device, session, load_s) if job.case.protocol != STRICT else None
         comparison = Comparison(job)
         for start in job.prepared.starts:
             session.decode(start)
@@ -75,46 +71,7 @@ def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) ->
             return dataclasses.replace(
                 result, status=Status.WRONG_OUTPUT, reason=scored.wrong, quality=scored.quality()
             )
-        return _judged(result, job, taken or _take(job, device, session, load_s), comparison, scored)
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """The samples of a case, what was seen meanwhile, and frames that were kept to be checked."""
-
-    samples_s: tuple[float, ...]
-    telemetry: Telemetry
-    kept: list[tuple[int, Frames]]
-
-
-def _take(job: CaseJob, device: Device, session: Session, load_s: float) -> Taken:
-    """Time the session by the protocol and scenario of the case."""
-    case, prepared = job.case, job.prepared
-    watch = Watch(session, set(prepared.starts))
-    with Sampling(os.getpid()) as sampling:
-        before = device.counters()
-        if case.protocol == STRICT:
-            calls = scenario.CALLS[case.scenario]
-            starts = scenario.rotation(prepared.starts, prepared.frames, case.batch, calls)
-            timing = scenario.measure(session, device, starts, job.stopping, watch)
-        else:
-            clip = range(0, prepared.frames, case.batch)
-            timing = replay(session, device, REPEATS[case.protocol], clip, job.stopping.budget_s, watch)
-        after = device.counters()
-    telemetry = Telemetry(
-        warm_up_s=timing.warm_up_s,
-        stopped_by=timing.stopped_by,
-        calls_per_sample=timing.calls_per_sample,
-        averaged=MEDIAN if case.protocol == STRICT else MEAN,
-        algorithm=session.algorithm if isinstance(session, OtherArithmetic) else None,
-        flop_per_frame=session.flop_per_frame if isinstance(session, OtherArithmetic) else None,
-        load_s=load_s,
-        wall_s=timing.wall_s,
-        process_cpu_s=_difference(before.process_cpu_s, after.process_cpu_s),
-        peak_memory_bytes=after.peak_memory_bytes,
-        meanwhile=sampling.meanwhile,
-    )
-    return Taken(timing.samples_s, telemetry, watch.kept)
+        return _judged(result, job, taken or take(job, device, session, load_s), comparison, scored)
 
 
 def _judged(result: Result, job: CaseJob, taken: Taken, comparison: Comparison, scored: Scored | None) -> Result:
@@ -160,10 +117,6 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:  # the module comes under another name, as from onnxruntime-gpu
         return str(getattr(sys.modules.get(package), "__version__", "unknown"))
-
-
-def _difference(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else after - before
 
 
 def _unexpected(error: Exception) -> tuple[Status, str]:

@@ -28,7 +28,7 @@ def run(*more: Result) -> Group:
 def test_parts() -> None:
     """The factors are those of the first call, of the mean and of the rest; their product is the ratio."""
     group = run()
-    (replay,) = group.replays
+    (replay,) = group.apart
     strict = strict_of(replay, group)
     assert strict
     found = parts(replay, strict)
@@ -47,9 +47,9 @@ def test_no_rank() -> None:
     group = run(made(runtime="ov", samples_s=(0.001, 0.001), protocol="hnerv"))
 
     assert [row.rank for row in group.rows] == [1]
-    assert [row.rank for row in group.replays] == [None, None]
-    assert [row.speedup for row in group.replays] == [1.0, None]
-    assert {row.latency_s for row in group.replays} == {(None, None, None)}
+    assert [row.rank for row in group.apart] == [None, None]
+    assert [row.speedup for row in group.apart] == [1.0, None]
+    assert {row.latency_s for row in group.apart} == {(None, None, None)}
 
 
 def test_table() -> None:
@@ -78,4 +78,4 @@ def test_page() -> None:
 def test_one_call() -> None:
     """A single call cannot be taken to pieces."""
     group = groups_of([made(samples_s=STRICT_S), made(samples_s=(1.0,), protocol="nerv")])[0]
-    assert parts(group.replays[0], group.rows[0]) is None
+    assert parts(group.apart[0], group.rows[0]) is None

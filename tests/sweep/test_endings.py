@@ -107,6 +107,24 @@ def test_protocol(studio: Studio) -> None:
     assert results["wrong"].samples_s == ()
 
 
+def test_to_file(studio: Studio) -> None:
+    """Stages of the way to a file: each has a time a batch, and the frames that were written are compared."""
+    names = ["works/fp32/1/to_file", "late/fp32/1/to_file"]
+    results, _ = ended(studio.plan(studio.root / "to_file", names, str(studio.trained)))
+    result = results["works"]
+
+    assert result.status == Status.OK, result.reason
+    assert result.telemetry
+    found = result.telemetry.stages
+    assert found
+    assert len(found.fetch_s) == len(found.write_s) == len(found.decode_s) > FRAMES
+    assert result.samples_s == found.decode_s
+    assert 0 < found.overlapped_wall_s < 60
+    assert result.fidelity
+    assert result.fidelity.during_frames == (0, 3)
+    assert results["late"].status == Status.WRONG_OUTPUT
+
+
 def test_files(sweep: Sweep, studio: Studio) -> None:
     """In the end only files of ours are left; seeded weights have no pictures."""
     assert [path.name for path in sweep[2].iterdir()] == [RESULTS]

@@ -1,0 +1,98 @@
+"""From weights to a video file: how long each stage takes, and what is saved when they overlap.
+
+Decode (embedding, network and conversion to bytes: a runtime does them as one), bring to the host, write. First in
+turn, each stage timed by itself; then the same frames again with the writer in a thread of its own, as a program that
+exports a video would do it.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from nervbench.measure.scenario import Clock, Decoder
+from nervbench.records import Stages
+
+Write = Callable[[Iterator[Any]], None]
+"""Takes every batch of frames (B, H, W, 3) uint8 from an iterator, and is done when it returns."""
+
+AHEAD = 2
+"""Decoded batches that may wait for the writer."""
+LOOK_S = 0.1
+END = object()
+
+
+def stages(
+    session: Decoder, clock: Clock, starts: Iterable[int], budget_s: float, write: Write, observe: Callable[[int], None]
+) -> Stages:
+    """Decode, fetch and write the batches at ``starts`` until half of ``budget_s`` is spent, then all of them again.
+
+    ``observe(start)`` is called between batches of the first pass, outside every timed span. Raises what the writer
+    raises.
+    """
+    session.decode(0)  # the first call of all loads and compiles; it belongs to no stage
+    clock.synchronize()
+    times: dict[str, list[float]] = {"decode": [], "fetch": [], "write": []}
+    done: list[int] = []
+
+    def one_by_one() -> Iterator[Any]:
+        began = clock.now()
+        for start in starts:
+            before = clock.now()
+            session.decode(start)
+            clock.synchronize()
+            decoded = clock.now()
+            frames = session.fetch()
+            fetched = clock.now()
+            yield frames
+            times["write"].append(clock.now() - fetched)
+            times["decode"].append(decoded - before)
+            times["fetch"].append(fetched - decoded)
+            done.append(start)
+            observe(start)
+            if clock.now() - began >= budget_s / 2:
+                return
+
+    write(one_by_one())
+    began = clock.now()
+    _overlapped(session, clock, done, write)
+    return Stages(
+        decode_s=tuple(times["decode"]),
+        fetch_s=tuple(times["fetch"]),
+        write_s=tuple(times["write"]),
+        overlapped_wall_s=clock.now() - began,
+    )
+
+
+def _overlapped(session: Decoder, clock: Clock, starts: Iterable[int], write: Write) -> None:
+    """Decode and fetch here, write in another thread; a session stays in the thread that opened it."""
+    waiting: queue.Queue[Any] = queue.Queue(AHEAD)
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write, _until_end(waiting))
+        try:
+            for start in starts:
+                session.decode(start)
+                clock.synchronize()
+                if not _put(waiting, session.fetch(), writing):
+                    break
+        finally:
+            _put(waiting, END, writing)
+        writing.result()
+
+
+def _until_end(waiting: queue.Queue[Any]) -> Iterator[Any]:
+    while (item := waiting.get()) is not END:
+        yield item
+
+
+def _put(waiting: queue.Queue[Any], item: Any, writing: Future[None]) -> bool:
+    """Hand over a batch; False where the writer has ended before its time (its error is raised when it is asked)."""
+    while not writing.done():
+        try:
+            waiting.put(item, timeout=LOOK_S)
+        except queue.Full:
+            continue
+        return True
+    return False

@@ -1,0 +1,42 @@
+"""From weights to a video file: what each stage takes, and what it saves that they overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nervbench.records import TO_FILE
+from nervbench.report.markdown import escape, table
+from nervbench.report.rows import Group, Row
+from nervbench.report.tables import speed, times
+from nervbench.stats import median
+from nervbench.units import UNKNOWN, prefixed
+
+HEAD = ("case", "load", "decode", "to the host", "write", "FPS in turn", "FPS overlapped", "gained", "frames")
+WORDS = """\
+From weights to an H.264 file. Load: from the file of the model to a session that is ready, once. Then medians a frame:
+decode (with its embedding and its conversion to bytes, which a runtime computes as one), to the host, write. In turn:
+one stage after the other, all of them counted. Overlapped: the same frames with the writer in a thread of its own. On a
+CPU the writer takes its processors from the decoder."""
+
+
+def section(groups: Sequence[Group]) -> str:
+    """Words, then a line for each case; empty where there is none."""
+    lines = [_line(row) for group in groups for row in group.apart if row.result.case.scenario == TO_FILE]
+    return f"{WORDS}\n\n{table(HEAD, lines, right=range(1, len(HEAD)))}" if lines else ""
+
+
+def _line(row: Row) -> list[str]:
+    """The cells of a case; one without a number says why."""
+    seen = row.result.telemetry
+    found = seen.stages if seen and row.timed else None
+    if not seen or not found:
+        return [escape(row.label), row.result.status.value, *[UNKNOWN] * 6, escape(row.reason)]
+    batch, calls = row.result.case.batch, len(found.decode_s)
+    columns = (found.decode_s, found.fetch_s, found.write_s)
+    middles = [prefixed(middle / batch if (middle := median(each)) else middle, "s") for each in columns]
+    in_turn_s = sum(map(sum, columns))
+    fps = [batch * calls / wall_s if wall_s > 0 else None for wall_s in (in_turn_s, found.overlapped_wall_s)]
+    gained = in_turn_s / found.overlapped_wall_s if found.overlapped_wall_s > 0 else None
+    return [
+        escape(row.label), prefixed(seen.load_s, "s"), *middles, *map(speed, fps), times(gained), str(batch * calls),
+    ]  # fmt: skip

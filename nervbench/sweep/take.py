@@ -1,0 +1,91 @@
+"""Take the samples of a case by its protocol and scenario, with everything that was seen meanwhile."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nervbench.device.base import Device
+from nervbench.device.sampler import Sampling
+from nervbench.measure import scenario
+from nervbench.measure.protocol import REPEATS, replay
+from nervbench.measure.scenario import Timing
+from nervbench.measure.stages import stages
+from nervbench.measure.stopping import BUDGET
+from nervbench.records import MEAN, MEDIAN, STRICT, TO_FILE, Telemetry
+from nervbench.runtime.base import OtherArithmetic, Session
+from nervbench.sweep.compare import Watch
+from nervbench.sweep.jobs import CaseJob
+from nervbench.sweep.reference import Frames
+
+VIDEO_FPS = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The samples of a case, what was seen meanwhile, and frames that were kept to be checked."""
+
+    samples_s: tuple[float, ...]
+    telemetry: Telemetry
+    kept: list[tuple[int, Frames]]
+
+
+def take(job: CaseJob, device: Device, session: Session, load_s: float) -> Taken:
+    """Time an open session."""
+    watch = Watch(session, set(job.prepared.starts))
+    with Sampling(os.getpid()) as sampling:
+        before = device.counters()
+        timing, also = _timed(job, device, session, watch)
+        after = device.counters()
+    telemetry = Telemetry(
+        warm_up_s=timing.warm_up_s,
+        stopped_by=timing.stopped_by,
+        calls_per_sample=timing.calls_per_sample,
+        averaged=MEDIAN if job.case.protocol == STRICT else MEAN,
+        algorithm=session.algorithm if isinstance(session, OtherArithmetic) else None,
+        flop_per_frame=session.flop_per_frame if isinstance(session, OtherArithmetic) else None,
+        load_s=load_s,
+        wall_s=timing.wall_s,
+        process_cpu_s=_difference(before.process_cpu_s, after.process_cpu_s),
+        peak_memory_bytes=after.peak_memory_bytes,
+        meanwhile=sampling.meanwhile,
+        **also,
+    )
+    return Taken(timing.samples_s, telemetry, watch.kept)
+
+
+def _timed(job: CaseJob, device: Device, session: Session, watch: Watch) -> tuple[Timing, dict[str, Any]]:
+    """The samples, and what else belongs into the telemetry."""
+    case, prepared, rule = job.case, job.prepared, job.stopping
+    if case.protocol != STRICT:
+        clip = range(0, prepared.frames, case.batch)
+        return replay(session, device, REPEATS[case.protocol], clip, rule.budget_s, watch), {}
+    if case.scenario == TO_FILE:
+        return _to_file(job, device, session, watch)
+    calls = scenario.CALLS[case.scenario]
+    starts = scenario.rotation(prepared.starts, prepared.frames, case.batch, calls)
+    return scenario.measure(session, device, starts, rule, watch), {}
+
+
+def _to_file(job: CaseJob, device: Device, session: Session, watch: Watch) -> tuple[Timing, dict[str, Any]]:
+    """The stages from weights to an mp4, as ``nervbench decode`` writes it."""
+    from nervbench.data.video import write_video  # noqa: PLC0415 (PyAV: only where a file is written)
+
+    began = device.now()
+    with tempfile.TemporaryDirectory(prefix="nervbench-") as folder:
+
+        def write(pieces: Iterator[Frames]) -> None:
+            write_video(Path(folder) / "decoded.mp4", pieces, VIDEO_FPS)
+
+        # The checked frames first, so that a slow case gets to them.
+        starts = (index for (index,) in scenario.rotation(job.prepared.starts, job.prepared.frames, job.case.batch, 1))
+        found = stages(session, device, starts, job.stopping.budget_s, write, watch)
+    return Timing(found.decode_s, (), BUDGET, 1, device.now() - began), {"stages": found}
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
