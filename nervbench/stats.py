@@ -51,6 +51,14 @@ def percentile(samples: Sequence[float], share: float) -> float | None:
     return float(np.percentile(samples, 100 * share))
 
 
+def tail(samples: Sequence[float]) -> tuple[float, float] | None:
+    """The highest of p99 and p90 that there are enough samples for, as (share, value); None if for neither."""
+    for share in (0.99, 0.9):
+        if (value := percentile(samples, share)) is not None:
+            return share, value
+    return None
+
+
 def median(samples: Sequence[float]) -> float | None:
     """The median, an estimate of the centre at any number of samples (``percentile(…, 0.5)`` is the guarded one)."""
     return float(np.median(samples)) if samples else None
@@ -191,7 +199,7 @@ def bimodality(samples: Sequence[float]) -> float | None:
     count, least = len(values), -(-len(values) // 10)
     values = values - values.mean()
     total = float(values @ values)
-    if total <= np.finfo(float).tiny:
+    if total <= count * (1e-12 * float(np.abs(samples).max())) ** 2:  # equal but for rounding
         return 0.0
     sizes = np.arange(1, count)
     between = np.cumsum(values)[:-1] ** 2 * (1 / sizes + 1 / (count - sizes))

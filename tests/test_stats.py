@@ -20,6 +20,7 @@ from nervbench.stats import (
     percentile,
     samples_needed,
     student,
+    tail,
 )
 
 SAMPLES = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=80)
@@ -39,6 +40,12 @@ def test_samples_needed_is_the_least(share: float) -> None:
         return float(share**count + count * share ** (count - 1) * (1 - share))
 
     assert chance(samples_needed(share)) <= 0.01 < chance(samples_needed(share) - 1)
+
+
+@pytest.mark.parametrize(("count", "share"), [(63, None), (64, 0.9), (661, 0.9), (662, 0.99)])
+def test_tail(count: int, share: float | None) -> None:
+    """The tail is the highest percentile that so many samples support, and says which."""
+    assert tail([0.5] * count) == (None if share is None else (share, 0.5))
 
 
 def test_low_percentiles_need_as_many() -> None:
@@ -224,4 +231,4 @@ def test_two_clumps() -> None:
         found = bimodality(list(samples))
         assert found is not None
         assert found > BIMODAL
-    assert bimodality([1.0] * MODES_NEED) == 0
+    assert bimodality([1.0] * MODES_NEED) == bimodality([0.1] * MODES_NEED) == 0

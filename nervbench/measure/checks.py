@@ -10,11 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from nervbench import stats
 from nervbench.records import Doubt, Meanwhile
 
 MANY = 12
 
+CLUMPS_APART = 0.01
+"""Two clumps nearer to each other change no number that anyone reads."""
 OTHERS_SHARE = 0.05
 STEAL_SHARE = 0.02
 CLOCK_SHARE = 0.1
@@ -38,7 +42,7 @@ def fidelity_bound_db(quality_db: float, max_loss_db: float) -> float:
 
 
 def doubts_about(samples_s: Sequence[float], noise_bound: float) -> tuple[Doubt, ...]:
-    """Reasons to distrust samples: noise over the bound, too few of them, drift.
+    """Reasons to distrust samples: noise over the bound, too few of them, drift, two clumps.
 
     Drift compares the medians of the first and the last third; it is a doubt when they differ by more than the noise
     and 3 %.
@@ -54,7 +58,16 @@ def doubts_about(samples_s: Sequence[float], noise_bound: float) -> tuple[Doubt,
         early, late = stats.median(samples_s[:third]), stats.median(samples_s[-third:])
         if early and late and abs(late / early - 1) > max(0.03, spread or 0):
             doubts.append(Doubt("drift", {"share": late / early - 1}))
+    split = stats.bimodality(samples_s)
+    if split is not None and split > stats.BIMODAL and _width(samples_s) > CLUMPS_APART:
+        doubts.append(Doubt("bimodal", {"share": split}))
     return tuple(doubts)
+
+
+def _width(samples_s: Sequence[float]) -> float:
+    """From the 5th to the 95th percentile, as a share of the median: where there are two clumps, their distance."""
+    low, middle, high = np.percentile(samples_s, (5, 50, 95))
+    return float((high - low) / middle) if middle > 0 else 0.0
 
 
 def doubts_meanwhile(seen: Meanwhile | None) -> tuple[Doubt, ...]:

@@ -37,6 +37,11 @@ WORDINGS = {
         "let the device cool down, lengthen the warm-up, then run the case again",
         "{share:+.1%} time a call from the first third to the last",
     ),
+    "bimodal": Wording(
+        "The samples come in two clumps, so one number for all of them describes neither",
+        "look for two kinds of frames, two clocks, or a neighbour that comes and goes, then run the case again",
+        "the two clumps explain {share:.0%} of the variance",
+    ),
     "others_busy": Wording(
         "Other processes used the processor during the samples",
         "stop them, then run the case again",

@@ -70,6 +70,20 @@ def test_drift() -> None:
     assert codes([1.0, 2.0] * 12 + [1.1], noise=0.95) == []  # within the noise
 
 
+def test_bimodal() -> None:
+    """Two clumps are a doubt even within the noise, with how much they explain; one clump is none, nor are equals."""
+    random = np.random.default_rng(0)
+    clumps = [float(random.normal(middle, 0.002)) for middle in (1.0, 1.03) * 30]
+    (doubt,) = doubts_about(clumps, 0.05)
+
+    assert doubt.code == "bimodal"
+    assert 0.95 < doubt.values["share"] < 1
+    assert codes(clumps[:49]) == []  # too few to tell
+    assert codes(clumps[::2] * 2) == []
+    assert codes([0.1] * 60) == []
+    assert codes([0.1] * 59 + [9.0]) == []
+
+
 def test_all_at_once() -> None:
     """Doubts do not hide each other."""
     assert codes([1.0, 2.0, 1.0, 2.0]) == ["few_samples", "noisy"]

@@ -11,6 +11,7 @@ SEEN: dict[str, tuple[dict[str, float], str]] = {
     "noisy": ({"noise": 0.072, "bound": 0.02}, "noise 7.2 %, bound 2.0 %"),
     "few_samples": ({"samples": 5.0}, "5 samples"),
     "drift": ({"share": -0.05}, "-5.0 %"),
+    "bimodal": ({"share": 0.97}, "97 % of the variance"),
     "others_busy": ({"share": 0.3}, "30 %"),
     "stolen": ({"share": 0.034}, "3.4 % of the processor"),
     "swapping": ({"bytes": 2097152.0, "faults_per_s": 12.0}, "2,097,152 bytes swapped, 12 pages"),
