@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := bench
-.PHONY: bench test lint report bench-trust fuzz
+.PHONY: bench test lint report bench-trust bench-kills fuzz
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +26,9 @@ lint: $(VENV)/installed
 N ?= 100
 bench-trust: $(VENV)/installed
 	$(BIN)/python -m tests.bench.trust -n $(N)
+
+bench-kills: $(VENV)/installed
+	$(BIN)/python -m tests.bench.kills -n $(N)
 
 report: $(VENV)/installed
 	$(BIN)/nervbench report reports --check

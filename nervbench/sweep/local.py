@@ -74,6 +74,8 @@ def locked(out: Path) -> Iterator[None]:
         except OSError:
             msg = f"another sweep is writing to {out}; wait for it or give another folder with --out"
             raise OutputError(msg) from None
+        for half in out.rglob(".writing-*"):  # what a sweep was writing when it was killed
+            half.unlink(missing_ok=True)
         yield
 
 
@@ -95,8 +97,9 @@ class Ready:
         artifact = self.exported[case.model][asked.wants]
         if isinstance(artifact, str):
             return dataclasses.replace(ended, status=Status.EXPORT_FAILED, reason=artifact)
+        bench = self.plan.bench
         return CaseJob(
-            case, self.plan.device, card, prepared, artifact, self.plan.bench.stopping, self.plan.bench.verify
+            case, self.plan.device, card, prepared, artifact, bench.stopping, bench.server, bench.player, bench.verify
         )
 
 
