@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nervbench.cli.compare import ALLOW, BETWEEN, LEVEL, SLOWER, UNDECIDED, share, show, words_of
+from nervbench.cli.compare import ALLOW, BETWEEN, LEVEL, SLOWER, UNDECIDED, plain_data, share, show, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,10 @@ ERROR = 1
 @LEVEL
 @ALLOW
 @BETWEEN
-def command(results: Path, baseline: Path, fail_on: float, level: float, allow: tuple[str, ...], between: float) -> int:
+@click.option("--json", "as_json", is_flag=True, help="One object on stdout instead of a table.")
+def command(
+    results: Path, baseline: Path, fail_on: float, level: float, allow: tuple[str, ...], between: float, as_json: bool
+) -> int:
     """Hold RESULTS (a results file or a run folder) against a baseline, case by case.
 
     Exit codes: 0 same or faster; 2 slower by more than --fail-on; 3 undecided, the interval reaches beyond it;
@@ -48,7 +52,10 @@ def command(results: Path, baseline: Path, fail_on: float, level: float, allow: 
 
     measured = files.read(results)
     if not baseline.exists():
-        return _write(baseline, measured)
+        timed = _write(baseline, measured)
+        wrote = f"no baseline yet: wrote {baseline} from these results ({timed} cases with a number)"
+        click.echo(_as_json(level, fail_on, wrote=True) if as_json else wrote)
+        return 0
     kept, now = files.by_case(files.read(baseline)), files.by_case(measured)
     held = {name: runs for name, runs in kept.items() if runs[-1].status is Status.OK}
     found = files.compare_all(
@@ -60,10 +67,14 @@ def command(results: Path, baseline: Path, fail_on: float, level: float, allow: 
         between,
     )
     words = words_of(found, fail_on)
-    if found:
-        show(found, words)
-    _say("without a number in the baseline, not checked", [name for name in kept if name not in held])
-    _say("not in the baseline, not checked", [name for name in now if name not in kept])
+    no_number, new = [name for name in kept if name not in held], [name for name in now if name not in kept]
+    if as_json:
+        click.echo(_as_json(level, fail_on, plain_data(found, words), no_number, new))
+    else:
+        if found:
+            show(found, words)
+        _say("without a number in the baseline, not checked", no_number)
+        _say("not in the baseline, not checked", new)
     if not found or None in words:
         click.echo("error: not every case of the baseline could be checked", err=True)
         return ERROR
@@ -71,7 +82,7 @@ def command(results: Path, baseline: Path, fail_on: float, level: float, allow: 
 
 
 def _write(baseline: Path, measured: Sequence[Result]) -> int:
-    """Make the results the baseline."""
+    """Make the results the baseline; the number of cases that it holds a number of."""
     from nervbench import store
     from nervbench.errors import ResultsError
     from nervbench.files import write_atomically
@@ -82,8 +93,29 @@ def _write(baseline: Path, measured: Sequence[Result]) -> int:
         msg = f"{baseline} does not exist and no case ended OK, so there is nothing to make a baseline of"
         raise ResultsError(msg)
     write_atomically(baseline, "".join(f"{store.to_line(result)}\n" for result in measured))
-    click.echo(f"no baseline yet: wrote {baseline} from these results ({len(timed)} cases with a number)")
-    return 0
+    return len(timed)
+
+
+def _as_json(
+    level: float,
+    fail_on: float,
+    comparisons: Sequence[dict[str, object]] = (),
+    no_number: Sequence[str] = (),
+    new: Sequence[str] = (),
+    wrote: bool = False,
+) -> str:
+    """What ``compare --json`` says, with whether the baseline was written, and the cases that were passed over."""
+    return json.dumps(
+        {
+            "level": level,
+            "fail_on": fail_on,
+            "baseline_written": wrote,
+            "comparisons": comparisons,
+            "without_number_in_baseline": no_number,
+            "not_in_baseline": new,
+        },
+        indent=2,
+    )
 
 
 def _say(what: str, names: list[str]) -> None:

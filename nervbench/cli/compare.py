@@ -119,7 +119,7 @@ def command(
     found = _compare_files(a, b, only, level, BOUND if fail_on is None else fail_on, allow, between)
     words = words_of(found, fail_on)
     if as_json:
-        click.echo(json.dumps({"level": level, "fail_on": fail_on, "comparisons": _plain(found, words)}, indent=2))
+        click.echo(json.dumps({"level": level, "fail_on": fail_on, "comparisons": plain_data(found, words)}, indent=2))
     else:
         show(found, words)
     if not any(words):
@@ -226,7 +226,7 @@ def _table(found: Sequence[Comparison], words: Sequence[Word | None]) -> Table:
     return shown
 
 
-def _plain(found: Sequence[Comparison], words: Sequence[Word | None]) -> list[dict[str, object]]:
+def plain_data(found: Sequence[Comparison], words: Sequence[Word | None]) -> list[dict[str, object]]:
     """Comparisons as plain data, with the word that counts and the smallest effect."""
     listed = []
     for each, word in zip(found, words, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -122,6 +123,49 @@ def test_passed_over(check: Run) -> None:
     assert outcome.code == 0
     assert "without a number in the baseline, not checked: nerv-xs/fp32/ort/b1" in outcome.out
     assert "not in the baseline, not checked: nerv-xs/fp32/eager/b1" in outcome.out
+
+
+def test_json(check: Run) -> None:
+    """With --json stdout is one object, the words are the gate's, and the exit code is that of the table."""
+    before = [timed(0.01), timed(0.01, "ort"), failed("compiled", Status.UNSUPPORTED)]
+    after = [timed(0.0112), timed(0.02, "ort"), timed(0.01, "eager")]
+
+    outcome = check(before, after, "--fail-on", "20%", "--json")
+    said = json.loads(outcome.out)
+    verdicts = {each["a"]: each["verdict"] for each in said["comparisons"]}
+
+    assert (outcome.code, outcome.err) == (2, "")
+    assert (said["level"], said["fail_on"], said["baseline_written"]) == (0.01, 0.2, False)
+    assert verdicts["nerv-xs/fp32/ov/b1"]["word"] == "same"
+    assert verdicts["nerv-xs/fp32/ov/b1"]["ratio"] == pytest.approx(1.12)
+    assert verdicts["nerv-xs/fp32/ort/b1"]["word"] == "slower"
+    assert said["without_number_in_baseline"] == ["nerv-xs/fp32/compiled/b1"]
+    assert said["not_in_baseline"] == ["nerv-xs/fp32/eager/b1"]
+
+
+def test_json_of_what_cannot_be_checked(check: Run) -> None:
+    """A refusal is in the object with its reason; that it is an error is said on stderr."""
+    outcome = check([timed(0.01)], [failed()], "--json")
+    (comparison,) = json.loads(outcome.out)["comparisons"]
+
+    assert outcome.code == 1
+    assert comparison["refused"]
+    assert comparison["verdict"] is None
+    assert [each["what"] for each in comparison["ledger"]] == ["status"]
+    assert "not every case of the baseline could be checked" in outcome.err
+
+
+def test_json_the_first_time(run: Run, tmp_path: Path) -> None:
+    """The object says that the baseline was written, and compares nothing."""
+    store.append(tmp_path / "results.jsonl", timed(0.01))
+    baseline = tmp_path / "baseline.jsonl"
+
+    outcome = run("check", tmp_path / "results.jsonl", "--baseline", baseline, "--json")
+    said = json.loads(outcome.out)
+
+    assert outcome.code == 0
+    assert (said["baseline_written"], said["comparisons"]) == (True, [])
+    assert store.read(baseline) == [timed(0.01)]
 
 
 def test_wrong_usage(run: Run, tmp_path: Path) -> None:
