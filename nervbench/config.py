@@ -153,6 +153,23 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """Seconds that a request may take in the scenario ``server``; None: five times a decode that nobody waits for."""
+
+    __pydantic_config__ = FORBID
+    latency_bound_s: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """How long the scenarios of playback play, and how often they jump (seconds of play, in the mean)."""
+
+    __pydantic_config__ = FORBID
+    play_s: Seconds = 20.0
+    seek_every_s: Seconds = 2.0
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """When a case is given up: it ends TIMED_OUT."""
 
@@ -185,6 +202,8 @@ class Bench:
     matrix: Several[MatrixEntry]
     clip: ClipSource = ClipSource()
     stopping: Stopping = Stopping()
+    server: Server = Server()
+    player: Player = Player()
     limits: Limits = Limits()
     verify: Verify = field(default_factory=Verify)
 
@@ -346,7 +365,7 @@ def _keys(loc: tuple[int | str, ...]) -> list[str]:
     """The keys that a table may have, by its place."""
     tables = {
         "clip": ClipSource, "models": ModelEntry, "matrix": MatrixEntry,
-        "stopping": Stopping, "limits": Limits, "verify": Verify,
+        "stopping": Stopping, "server": Server, "player": Player, "limits": Limits, "verify": Verify,
     }  # fmt: skip
     table = tables[str(loc[0])] if loc else Bench
     return [entry.name for entry in dataclasses.fields(table)]

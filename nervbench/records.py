@@ -8,14 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
+from statistics import pstdev
 
 SCHEMA = 2
 """The version of a line of results. A reader refuses a newer one and still loads an older one."""
 
+TREND_NEEDS = 30
+
 SINGLE_STREAM = "single_stream"
 OFFLINE = "offline"
 TO_FILE = "to_file"
-SCENARIOS = (SINGLE_STREAM, OFFLINE, TO_FILE)
+SERVER = "server"
+PLAYBACK_HZ = {f"playback_{rate}": float(rate) for rate in (25, 30, 60)}
+"""Scenarios of a player, each with the rate of its display."""
+SCENARIOS = (SINGLE_STREAM, OFFLINE, TO_FILE, SERVER, *PLAYBACK_HZ)
 STRICT = "strict"
 PROTOCOLS = (STRICT, "nerv", "hnerv")
 """Ways to time a single stream: ours, and those of published code, replayed (:mod:`nervbench.measure.protocol`)."""
@@ -211,6 +218,81 @@ class Stages:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What requests met that were offered at one rate, in the scenario ``server``.
+
+    ``latencies_s`` is in order of arrival. The last ``unserved`` of them had still been waiting when the load was cut
+    off: that long at least. ``wall_s`` is from the first moment to the last answer, looking at frames left out.
+    ``held`` says that the p90 was within the bound and nobody was left waiting.
+    """
+
+    rate_per_s: float
+    latencies_s: tuple[float, ...]
+    wall_s: float
+    unserved: int
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Loads at rising rates up to the first that missed the bound; ``service_s`` is one decode with no one waiting."""
+
+    service_s: float
+    bound_s: float
+    loads: tuple[Load, ...]
+
+    @property
+    def held_per_s(self) -> float | None:
+        """The highest offered rate, in requests a second, that was held; None if none was."""
+        return max((load.rate_per_s for load in self.loads if load.held), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """What a viewer saw in a scenario of playback, one entry a shown frame, in order.
+
+    ``ticks`` is the tick of the display for which a frame was due, counted from the start and again from 0 after each
+    seek; ``late_s`` is ready minus due: negative where it was early, 0 where it started the display clock.
+    ``first_frame_s`` is from the call until the first frame was ready, ``seeks_s`` from each seek until its target was.
+    ``wall_s`` leaves out looking at frames.
+    """
+
+    rate_hz: float
+    first_frame_s: float
+    ticks: tuple[int, ...]
+    late_s: tuple[float, ...]
+    dropped: int
+    seeks_s: tuple[float, ...]
+    wall_s: float
+
+    @property
+    def misses(self) -> int:
+        """Shown frames that were late."""
+        return sum(late > 0 for late in self.late_s)
+
+    @property
+    def jitter_s(self) -> float | None:
+        """Standard deviation of the time from one shown frame to the next, not across a seek; None under two such.
+
+        A frame is presented when it is due, or when it is ready if that is later.
+        """
+        presented = [tick / self.rate_hz + max(0.0, late) for tick, late in zip(self.ticks, self.late_s, strict=True)]
+        gaps = [
+            after - before for (before, after), tick in zip(pairwise(presented), self.ticks[1:], strict=True) if tick
+        ]
+        return pstdev(gaps) if len(gaps) > 1 else None
+
+    @property
+    def trend(self) -> tuple[float, float] | None:
+        """Shares of misses in the first and the last third of the shown frames; None under 30 frames."""
+        if len(self.late_s) < TREND_NEEDS:
+            return None
+        third = len(self.late_s) // 3
+        first, last = (sum(late > 0 for late in part) for part in (self.late_s[:third], self.late_s[-third:]))
+        return first / third, last / third
+
+
+@dataclass(frozen=True, slots=True)
 class Telemetry:
     """What was seen while the samples were taken.
 
@@ -235,6 +317,8 @@ class Telemetry:
     peak_memory_bytes: int | None = None
     meanwhile: Meanwhile | None = None
     stages: Stages | None = None
+    served: Served | None = None
+    playback: Playback | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,13 @@ def test_protocols(tmp_path: Path) -> None:
     assert "did you mean 'nerv'?" in problems(tmp_path, SMALL + 'protocols = ["nerf"]\n')[0]
 
 
+def test_server_and_player(tmp_path: Path) -> None:
+    """What a server and a player are held to has tables of its own."""
+    bench = loaded(tmp_path, SMALL + "[server]\nlatency_bound_s = 0.1\n[player]\nplay_s = 300\n")
+    assert (bench.server, bench.player) == (config.Server(0.1), config.Player(play_s=300))
+    assert problems(tmp_path, SMALL + "[player]\nseek_every_s = 0\n")[0].startswith("player.seek_every_s: must be")
+
+
 def test_select(tmp_path: Path) -> None:
     """A glob selects by name, and one that matches nothing names some that exist."""
     cases = config.cases(loaded(tmp_path, SMALL))

@@ -141,7 +141,7 @@ def _keep_rules(bench: Bench, folder: Path) -> None:
     from nervbench.files import write_atomically
     from nervbench.sweep.local import RESULTS
 
-    tables = ("clip", "stopping", "verify")
+    tables = ("clip", "stopping", "server", "player", "verify")
     rules = {name: dataclasses.asdict(getattr(bench, name)) for name in tables}
     text = json.dumps(rules, indent=1, sort_keys=True) + "\n"
     kept = folder / RULES
@@ -151,7 +151,7 @@ def _keep_rules(bench: Bench, folder: Path) -> None:
     before = kept.read_text() if kept.exists() else text
     if before != text:
         msg = (
-            f"{folder} was measured by other rules than [clip], [stopping] and [verify] of this bench.toml ({RULES} "
-            f"there has them); go on with the bench.toml of then, or give another folder with --out"
+            f"{folder} was measured by other rules than {', '.join(f'[{name}]' for name in tables)} of this bench.toml "
+            f"({RULES} there has them); go on with the bench.toml of then, or give another folder with --out"
         )
         raise ConfigError([msg])

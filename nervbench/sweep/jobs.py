@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nervbench.config import ClipSource, Stopping, Verify
+from nervbench.config import ClipSource, Player, Server, Stopping, Verify
 from nervbench.records import Artifact, Case, Cost, DeviceCard
 
 ArtifactKey = tuple[str, str]
@@ -107,6 +107,8 @@ class CaseJob:
     prepared: Prepared
     exported: Exported
     stopping: Stopping
+    server: Server
+    player: Player
     verify: Verify
 
 

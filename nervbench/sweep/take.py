@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,21 @@ from typing import Any
 from nervbench.device.base import Device
 from nervbench.device.sampler import Sampling
 from nervbench.measure import scenario
+from nervbench.measure.playback import play
 from nervbench.measure.protocol import REPEATS, replay
 from nervbench.measure.scenario import Timing
+from nervbench.measure.server import climb
 from nervbench.measure.stages import stages
 from nervbench.measure.stopping import BUDGET
-from nervbench.records import MEAN, MEDIAN, STRICT, TO_FILE, Telemetry
+from nervbench.records import MEAN, MEDIAN, PLAYBACK_HZ, SERVER, STRICT, TO_FILE, Telemetry
 from nervbench.runtime.base import OtherArithmetic, Session
 from nervbench.sweep.compare import Watch
 from nervbench.sweep.jobs import CaseJob
 from nervbench.sweep.reference import Frames
 
 VIDEO_FPS = 25.0
+SEED = 0
+"""Of arrivals and seeks: the same for all, so that two cases are asked for the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ def _timed(job: CaseJob, device: Device, session: Session, watch: Watch) -> tupl
         return replay(session, device, REPEATS[case.protocol], clip, rule.budget_s, watch), {}
     if case.scenario == TO_FILE:
         return _to_file(job, device, session, watch)
+    if case.scenario == SERVER or case.scenario in PLAYBACK_HZ:
+        return _asked_for(job, device, session, watch)
     calls = scenario.CALLS[case.scenario]
     starts = scenario.rotation(prepared.starts, prepared.frames, case.batch, calls)
     return scenario.measure(session, device, starts, rule, watch), {}
@@ -85,6 +92,54 @@ def _to_file(job: CaseJob, device: Device, session: Session, watch: Watch) -> tu
         starts = (index for (index,) in scenario.rotation(job.prepared.starts, job.prepared.frames, job.case.batch, 1))
         found = stages(session, device, starts, job.stopping.budget_s, write, watch)
     return Timing(found.decode_s, (), BUDGET, 1, device.now() - began), {"stages": found}
+
+
+class Recorded:
+    """A session and its clock, that notes how long each decode takes until its frames are ready."""
+
+    def __init__(self, session: Session, device: Device) -> None:
+        self.decode_s: list[float] = []
+        self._session, self._device = session, device
+        self._began: float | None = None
+
+    def decode(self, index: int) -> None:
+        """Begin a decode."""
+        self._began = self._device.now()
+        self._session.decode(index)
+
+    def synchronize(self) -> None:
+        """Wait for it; without one, nothing is noted."""
+        self._device.synchronize()
+        if self._began is not None:
+            self.decode_s.append(self._device.now() - self._began)
+            self._began = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session if name == "fetch" else self._device, name)
+
+
+def _asked_for(job: CaseJob, device: Device, session: Session, watch: Watch) -> tuple[Timing, dict[str, Any]]:
+    """A server or a player: somebody else decides when a frame is wanted, after one decode that warms up."""
+    case, prepared = job.case, job.prepared
+    began = device.now()
+    recorded = Recorded(session, device)
+    recorded.decode(prepared.starts[0])
+    recorded.synchronize()
+    ended: dict[str, Any]
+    if case.scenario == SERVER:
+        starts = (index for (index,) in scenario.rotation(prepared.starts, prepared.frames, case.batch, 1))
+        bound_s, budget_s = job.server.latency_bound_s, job.stopping.budget_s
+        ended = {"served": climb(recorded, recorded, starts, bound_s, budget_s, SEED, time.sleep, watch)}
+    else:
+        rate_hz, player = PLAYBACK_HZ[case.scenario], job.player
+        ended = {
+            "playback": play(
+                recorded, recorded, prepared.frames, case.batch, rate_hz, player.play_s, SEED, time.sleep, watch,
+                seek_every_s=player.seek_every_s,
+            )
+        }  # fmt: skip
+    warm_up_s, *samples_s = recorded.decode_s
+    return Timing(tuple(samples_s), (warm_up_s,), BUDGET, 1, device.now() - began), ended
 
 
 def _difference(before: float | None, after: float | None) -> float | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
 from nervbench import store
+from nervbench.config import Player
 from nervbench.measure.scenario import CALLS
+from nervbench.measure.server import BOUND_SERVICES
 from nervbench.records import FAILED, OFFLINE, SINGLE_STREAM, Result, Status
-from nervbench.sweep.local import RESULTS, Event, remaining
+from nervbench.sweep.local import RESULTS, Event, execute, remaining
 
 from .conftest import FRAMES, Studio, ended
 
@@ -123,6 +126,29 @@ def test_to_file(studio: Studio) -> None:
     assert result.fidelity
     assert result.fidelity.during_frames == (0, 3)
     assert results["late"].status == Status.WRONG_OUTPUT
+
+
+def test_on_demand(studio: Studio) -> None:
+    """A server and a player record what they were asked for and what they gave; their frames are compared."""
+    names = ["works/fp32/1/server", "works/fp32/1/playback_30", "late/fp32/1/playback_30"]
+    plan = studio.plan(studio.root / "on_demand", names, str(studio.trained))
+    plan = dataclasses.replace(plan, bench=dataclasses.replace(plan.bench, player=Player(3.0, 1.0)))
+    rows = {result.case.name: result for event in execute(plan) if (result := event.result)}
+    server, player = rows["nerv-xs/fp32/works/b1/server"], rows["nerv-xs/fp32/works/b1/playback_30"]
+
+    assert server.status == player.status == Status.OK, (server.reason, player.reason)
+    assert server.telemetry
+    served = server.telemetry.served
+    assert served
+    assert served.bound_s == BOUND_SERVICES * served.service_s
+    assert all(len(load.latencies_s) >= 64 for load in served.loads)
+    assert server.samples_s
+    assert player.telemetry
+    seen = player.telemetry.playback
+    assert seen
+    assert (seen.rate_hz, len(seen.late_s) + seen.dropped) == (30.0, 90)
+    assert seen.seeks_s
+    assert rows["nerv-xs/fp32/late/b1/playback_30"].status == Status.WRONG_OUTPUT
 
 
 def test_files(sweep: Sweep, studio: Studio) -> None:
