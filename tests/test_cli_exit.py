@@ -34,3 +34,12 @@ def test_no_words(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([])
     assert "Commands:" in "".join(capsys.readouterr())
+
+
+def test_nothing_moves_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    """A message shows what a name holds, but does nothing to the terminal."""
+    with pytest.raises(SystemExit):
+        main(["eval", "a\x1b[2J\u202eb.pth"])
+    err = capsys.readouterr().err
+    assert "a?[2J?b.pth" in err
+    assert err.rstrip("\n").isprintable()

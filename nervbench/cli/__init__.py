@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from nervbench import __version__
-from nervbench.errors import NervbenchError, unknown
+from nervbench.errors import NervbenchError, printable, unknown
 
 INTERRUPTED = 130
 VERBS = {
@@ -75,6 +75,8 @@ def main(arguments: list[str] | None = None) -> Any:
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except (NervbenchError, click.ClickException, OSError) as error:  # OSError: a path too long, a disk that is full
-        click.echo(f"nervbench: {error}", err=True)
+        # A message quotes names of files and what is in them; none of it may move the cursor of a terminal.
+        lines = (printable(line, len(line)) for line in str(error).split("\n"))
+        click.echo("nervbench: " + "\n".join(lines), err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -69,19 +69,13 @@ def live(names: Sequence[str], bench: Bench, rule: Rule, cache: Path | None) -> 
 
     from nervbench.files import writable_folder
     from nervbench.sweep.live import compare_live
-    from nervbench.sweep.local import Plan
+    from nervbench.sweep.local import Plan, told
 
     cases = tuple(dict.fromkeys(case_named(name, bench) for name in names))
     kept = writable_folder(cache or platformdirs.user_cache_path("nervbench"))
     with tempfile.TemporaryDirectory(prefix="nervbench-") as scratch:  # for pictures, which nobody asked for here
         steps = compare_live(Plan(bench, cases, len(cases), Path(scratch), kept.resolve()), rule)
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as stopped:
-                found: Live = stopped.value
-                return found
-            click.echo(f"{event.text} …", err=True)
+        return told(steps, lambda event: click.echo(f"{event.text} …", err=True))
 
 
 def as_json(names: Sequence[str], found: Live) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nervbench.data.clip import Frames
     from nervbench.model.checkpoint import Checkpoint
 
+MOST_FRAMES = 10_000_000
+
 
 @click.command()
 @click.argument("checkpoint")
@@ -70,6 +72,9 @@ def parse_frames(text: str, frames: int) -> tuple[int, ...]:
         if not start < stop <= frames:
             problems.append(f"--frames: '{part.strip()}' is empty or out of range; frames are 0 to {frames - 1}")
             continue
+        if len(indices) + stop - start > MOST_FRAMES:
+            problems.append(f"--frames: more than {MOST_FRAMES:,} frames; decode them in parts")
+            break
         indices += range(start, stop)
     if problems:
         raise ConfigError(problems)

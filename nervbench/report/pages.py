@@ -89,8 +89,9 @@ def publish(run_folder: Path, reports_folder: Path, name: str | None = None) -> 
     try:
         shutil.rmtree(frames, ignore_errors=True)
         for path in sorted((run_folder / "frames").glob("*.png")):
-            frames.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, frames / path.name)
+            if not path.is_symlink():  # a link is made by no run, and may lead to anything
+                frames.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, frames / path.name)
     except OSError as error:
         msg = f"cannot write {frames}: {error.strerror or error}"
         raise OutputError(msg) from error

@@ -11,10 +11,10 @@ import contextlib
 import dataclasses
 import fcntl
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nervbench import store
 from nervbench.config import Bench
@@ -27,6 +27,7 @@ PROBE_S = 6.0
 PREPARE_TIMEOUT_S = 24 * 3600.0
 ASK_TIMEOUT_S = 300.0
 RESULTS = "results.jsonl"
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,16 @@ def preparation(plan: Plan) -> Generator[Event, None, Ready]:
         exports[model] = ExportJob(prepared[model].checkpoint, keys, plan.cache)
     yield Event(f"exporting {', '.join(models)}", done, plan.total)
     return Ready(plan, asked, prepared, _export(exports))
+
+
+def told(steps: Generator[Event, None, Outcome], tell: Callable[[Event], object]) -> Outcome:
+    """What steps come to, each of their events told as it comes."""
+    while True:
+        try:
+            tell(next(steps))
+        except StopIteration as stopped:
+            outcome: Outcome = stopped.value
+            return outcome
 
 
 def execute(plan: Plan) -> Iterator[Event]:

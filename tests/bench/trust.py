@@ -19,7 +19,7 @@ from nervbench.compare.verdict import Word
 from nervbench.config import Bench, MatrixEntry, ModelEntry
 from nervbench.records import SINGLE_STREAM, case_of
 from nervbench.sweep.live import Live, Rule, compare_live
-from nervbench.sweep.local import Plan
+from nervbench.sweep.local import Plan, told
 
 PLANTED = Path(__file__).parent / "planted"
 KINDS = {"equals": ("ov", 20.0), "1 % slower": ("ov_plus_1", 60.0), "2 % slower": ("ov_plus_2", 20.0)}
@@ -36,12 +36,7 @@ def one(other: str, budget_s: float, seed: int, out: Path) -> Live:
         Plan(bench, cases, len(cases), out, platformdirs.user_cache_path("nervbench")),
         Rule(budget_s, LEVEL, BOUND, seed),
     )
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stopped:
-            found: Live = stopped.value
-            return found
+    return told(steps, id)
 
 
 def main() -> None:

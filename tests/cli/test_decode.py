@@ -108,6 +108,12 @@ def test_all_parts_at_once() -> None:
     assert len(caught.value.problems) == 3
 
 
+def test_too_many_frames() -> None:
+    """A list that means more frames than anyone wants is refused before it is made."""
+    with pytest.raises(ConfigError, match="more than 10,000,000 frames; decode them in parts"):
+        parse_frames(",".join(["0:"] * 11), 1_000_000)
+
+
 @given(st.text(alphabet="0123456789:,- x²", max_size=12), st.integers(1, 50))
 def test_any_text(text: str, frames: int) -> None:
     """Whatever is given as --frames, it is indices in range or a ConfigError."""

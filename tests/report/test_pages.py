@@ -175,6 +175,16 @@ def test_publish_replaces(run: Path, tmp_path: Path) -> None:
     assert check(reports) == []
 
 
+def test_publish_follows_no_link(run: Path, tmp_path: Path) -> None:
+    """A link among the pictures of a run leads nowhere: what it points to is not published."""
+    (tmp_path / "secret").write_text("mine")
+    (run / "frames" / "nerv-xs-0001-source.png").symlink_to(tmp_path / "secret")
+    publish(run, tmp_path / "reports", "box")
+    published = {path.name for path in (tmp_path / "reports" / "frames" / "box").iterdir()}
+    assert published
+    assert "nerv-xs-0001-source.png" not in published
+
+
 def test_publish_to_a_file(run: Path, tmp_path: Path) -> None:
     """A target that is no folder is an OutputError."""
     (tmp_path / "file").touch()

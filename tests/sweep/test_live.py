@@ -13,6 +13,7 @@ from nervbench.compare.verdict import Word
 from nervbench.errors import CompareError
 from nervbench.sweep import live
 from nervbench.sweep.live import Live, Rule, Turn, compare_live, log_ratios
+from nervbench.sweep.local import told
 from tests.sweep.conftest import Studio
 
 # Sleeping decoders differ by what the system's timer adds, so equals may differ by a few percent.
@@ -22,12 +23,7 @@ RULE = Rule(budget_s=1.0, level=0.01, bound=0.1)
 def compared(studio: Studio, out: Path, *runtimes: str) -> Live:
     """The outcome of comparing two fake runtimes (or one with itself)."""
     steps = compare_live(studio.plan(out, [f"{name}/fp32/1/single_stream" for name in runtimes], timeout_s=20), RULE)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stopped:
-            found: Live = stopped.value
-            return found
+    return told(steps, id)
 
 
 def test_slower(studio: Studio, tmp_path: Path) -> None:
