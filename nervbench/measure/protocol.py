@@ -17,11 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nervbench.measure.scenario import Clock, Decoder, Timing
+from nervbench.measure.stopping import BUDGET
 from nervbench.runtime.base import ForwardOnly
 
 REPEATS = {"nerv": 10, "hnerv": 100}
 """Calls for each batch."""
-CLIP, BUDGET = "clip", "budget"
+CLIP = "clip"
 
 
 def replay(

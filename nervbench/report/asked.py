@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nervbench.records import PLAYBACK_HZ, SERVER, Load
-from nervbench.report.markdown import escape, table
+from nervbench.report.markdown import escape
 from nervbench.report.rows import Group, Row
-from nervbench.report.tables import speed
+from nervbench.report.tables import section, speed, without_number
 from nervbench.stats import median, tail
 from nervbench.units import UNKNOWN, percent, prefixed
 
@@ -30,12 +30,12 @@ shows whether it becomes worse with time."""
 
 def server(groups: Sequence[Group]) -> str:
     """Words, then a line for each case; empty where there is none."""
-    return _section(SERVER_WORDS, SERVER_HEAD, map(_served, _rows(groups, (SERVER,))))
+    return section(SERVER_WORDS, SERVER_HEAD, map(_served, _rows(groups, (SERVER,))))
 
 
 def player(groups: Sequence[Group]) -> str:
     """Words, then a line for each case; empty where there is none."""
-    return _section(PLAYER_WORDS, PLAYER_HEAD, map(_played, _rows(groups, PLAYBACK_HZ)))
+    return section(PLAYER_WORDS, PLAYER_HEAD, map(_played, _rows(groups, PLAYBACK_HZ)))
 
 
 def _rows(groups: Sequence[Group], scenarios: Iterable[str]) -> list[Row]:
@@ -43,20 +43,10 @@ def _rows(groups: Sequence[Group], scenarios: Iterable[str]) -> list[Row]:
     return [row for group in groups for row in group.apart if row.result.case.scenario in wanted]
 
 
-def _section(words: str, head: Sequence[str], lines: Iterable[list[str]]) -> str:
-    listed = list(lines)
-    return f"{words}\n\n{table(head, listed, right=range(1, len(head)))}" if listed else ""
-
-
-def _without(row: Row, columns: int) -> list[str]:
-    """The cells of a case without a number: status and reason."""
-    return [escape(row.label), row.result.status.value, *[UNKNOWN] * (columns - 3), escape(row.reason)]
-
-
 def _served(row: Row) -> list[str]:
     found = row.result.telemetry.served if row.result.telemetry and row.timed else None
     if not found:
-        return _without(row, len(SERVER_HEAD))
+        return without_number(row, len(SERVER_HEAD))
     held = found.held_per_s
     return [
         escape(row.label),
@@ -78,7 +68,7 @@ def _load(load: Load) -> str:
 def _played(row: Row) -> list[str]:
     found = row.result.telemetry.playback if row.result.telemetry and row.timed else None
     if not found:
-        return _without(row, len(PLAYER_HEAD))
+        return without_number(row, len(PLAYER_HEAD))
     shown = len(found.late_s)
     worst = max(0.0, *found.late_s) if found.late_s else 0.0
     seeks = " / ".join(prefixed(value, "s") for value in (median(found.seeks_s), max(found.seeks_s, default=None)))

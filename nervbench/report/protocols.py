@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nervbench.records import SINGLE_STREAM, STRICT
-from nervbench.report.markdown import escape, table
+from nervbench.report.markdown import escape
 from nervbench.report.rows import Group, Row, device_name
-from nervbench.report.tables import speed, times
+from nervbench.report.tables import section, speed, times, without_number
 from nervbench.stats import median
-from nervbench.units import UNKNOWN
 
 HEAD = ("case", "FPS", "strict FPS", "ratio", "first call counts", "mean, not median", "the rest", "calls")
 WORDS = """\
@@ -65,13 +64,13 @@ def beside(groups: Sequence[Group]) -> str:
         for row in group.apart
         if row.result.case.protocol != STRICT
     ]
-    return f"{WORDS}\n\n{table(HEAD, lines, right=range(1, len(HEAD)))}" if lines else ""
+    return section(WORDS, HEAD, lines)
 
 
 def _line(row: Row, strict: Row | None) -> list[str]:
     """The cells of a replay; one without a number says why, one without a strict row stands alone."""
     if not row.timed:
-        return [escape(row.label), row.result.status.value, *[UNKNOWN] * 5, escape(row.reason)]
+        return without_number(row, len(HEAD))
     found = parts(row, strict) if strict else None
     factors = (found.ratio, found.first_call, found.mean, found.rest) if found else (None,) * 4
     seen = row.result.telemetry

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nervbench.records import TO_FILE
-from nervbench.report.markdown import escape, table
+from nervbench.report import tables
+from nervbench.report.markdown import escape
 from nervbench.report.rows import Group, Row
 from nervbench.report.tables import speed, times
 from nervbench.stats import median
-from nervbench.units import UNKNOWN, prefixed
+from nervbench.units import prefixed
 
 HEAD = ("case", "load", "decode", "to the host", "write", "FPS in turn", "FPS overlapped", "gained", "frames")
 WORDS = """\
@@ -22,7 +23,7 @@ CPU the writer takes its processors from the decoder."""
 def section(groups: Sequence[Group]) -> str:
     """Words, then a line for each case; empty where there is none."""
     lines = [_line(row) for group in groups for row in group.apart if row.result.case.scenario == TO_FILE]
-    return f"{WORDS}\n\n{table(HEAD, lines, right=range(1, len(HEAD)))}" if lines else ""
+    return tables.section(WORDS, HEAD, lines)
 
 
 def _line(row: Row) -> list[str]:
@@ -30,7 +31,7 @@ def _line(row: Row) -> list[str]:
     seen = row.result.telemetry
     found = seen.stages if seen and row.timed else None
     if not seen or not found:
-        return [escape(row.label), row.result.status.value, *[UNKNOWN] * 6, escape(row.reason)]
+        return tables.without_number(row, len(HEAD))
     batch, calls = row.result.case.batch, len(found.decode_s)
     columns = (found.decode_s, found.fetch_s, found.write_s)
     middles = [prefixed(middle / batch if (middle := median(each)) else middle, "s") for each in columns]

@@ -23,6 +23,17 @@ def cases(group: Group) -> str:
     return table(head, lines, right=range(3, len(head) - 1))
 
 
+def section(words: str, head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Words and a table of what they are about, numbers to the right; empty where there is no line."""
+    listed = list(lines)
+    return f"{words}\n\n{table(head, listed, right=range(1, len(head)))}" if listed else ""
+
+
+def without_number(row: Row, columns: int) -> list[str]:
+    """The cells of a case in such a table that has no number: status first, reason last."""
+    return [escape(row.label), row.result.status.value, *[UNKNOWN] * (columns - 3), escape(row.reason)]
+
+
 def speed(fps: float | None) -> str:
     """Frames per second to three digits."""
     return UNKNOWN if fps is None else significant(fps)

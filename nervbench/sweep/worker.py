@@ -58,6 +58,7 @@ def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) ->
         load_s = device.now() - began
         # A published protocol counts the very first call, so what it times is verified after it.
         taken = take(job, device, session, load_s) if job.case.protocol != STRICT else None
+        when = "after" if taken else "before"
         comparison = Comparison(job)
         for start in job.prepared.starts:
             session.decode(start)
@@ -65,7 +66,7 @@ def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) ->
             comparison.add(start, session.fetch())
         result = dataclasses.replace(result, fidelity=comparison.fidelity())
         if wrong := comparison.wrong():
-            return dataclasses.replace(result, status=Status.WRONG_OUTPUT, reason=f"before timing: {wrong}")
+            return dataclasses.replace(result, status=Status.WRONG_OUTPUT, reason=f"{when} timing: {wrong}")
         scored = score(job, session, device) if job.prepared.source else None
         if scored and scored.wrong:
             return dataclasses.replace(

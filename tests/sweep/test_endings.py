@@ -107,6 +107,7 @@ def test_protocol(studio: Studio) -> None:
     assert result.fidelity
     assert (result.fidelity.before_frames, result.fidelity.during_frames) == ((0, 3), (0, 3))
     assert results["wrong"].status == Status.WRONG_OUTPUT
+    assert str(results["wrong"].reason).startswith("after timing: frame ")
     assert results["wrong"].samples_s == ()
 
 
