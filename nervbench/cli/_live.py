@@ -90,7 +90,7 @@ def in_words(names: Sequence[str], found: Live) -> str:
     from nervbench.compare.verdict import Word
 
     verdict = found.verdict
-    interval = f"{verdict.low:.4f} to {verdict.high:.4f} at {1 - verdict.level:.0%} confidence"
+    interval = f"{verdict.low:.4f} to {verdict.high:.4f} at {100 * (1 - verdict.level):.4g} % confidence"
     pairs = len({turn.pair for turn in found.turns})
     basis = f"{len(found.turns)} turns in {pairs} pairs of processes, {found.wall_s:.0f} s"
     said = {

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nervbench.compare.verdict import LEVEL as VERDICT_LEVEL
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
@@ -49,7 +51,7 @@ LEVEL = click.option(
     "--level",
     metavar="SHARE",
     callback=share(1e-6),
-    default="0.01",
+    default=str(VERDICT_LEVEL),
     show_default=True,
     help="Probability of a false verdict, for each case.",
 )
@@ -135,9 +137,9 @@ def _compare_live(
     """Two named cases, here and now."""
     from nervbench.cli import _live
     from nervbench.compare.verdict import Word, gate
-    from nervbench.sweep.live import Rule
+    from nervbench.sweep.live import BOUND, Rule
 
-    found = _live.live(names, _live.bench_of(bench), Rule(budget_s, level, fail_on or level), None)
+    found = _live.live(names, _live.bench_of(bench), Rule(budget_s, level, fail_on or BOUND), None)
     click.echo(_live.as_json(names, found) if as_json else _live.in_words(names, found))
     if fail_on is None:
         return 0

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     Answers = dict[tuple[str, str], Asked]
 
 MEASURED = ("fp32", "bf16")
-LEVEL = 0.01
 
 
 @click.command()
@@ -88,10 +87,10 @@ def _show(card: DeviceCard, answers: Answers, gpus_found: str) -> None:
 def _noise(case: str, budget_s: float, as_json: bool) -> None:
     """A case against itself: how much do equals differ, and what is the least difference to be seen in this time?"""
     from nervbench.cli import _live
-    from nervbench.compare.verdict import Word
-    from nervbench.sweep.live import Rule
+    from nervbench.compare.verdict import LEVEL, Word
+    from nervbench.sweep.live import BOUND, Rule
 
-    found = _live.live([case], _live.bench_of(None), Rule(budget_s, LEVEL, LEVEL), None)
+    found = _live.live([case], _live.bench_of(None), Rule(budget_s, LEVEL, BOUND), None)
     if as_json:
         click.echo(_live.as_json([case], found))
         return

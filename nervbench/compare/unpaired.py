@@ -16,15 +16,14 @@ from statistics import mean
 import numpy as np
 
 from nervbench.compare.ledger import Difference, Ledger, ledger, refused
-from nervbench.compare.verdict import Verdict, verdict
+from nervbench.compare.verdict import LEVEL, Verdict, verdict
 from nervbench.records import Result
 from nervbench.stats import Floats, bootstrap_error, middle_mean, student
 
-LEVEL = 0.01
 BOUND = 0.03
 BETWEEN = 0.005
 """Standard deviation (relative) allowed for between processes where it is not measured: that of a quiet machine with
-fixed clocks. Two single processes then differ by up to 1.8 % at the default level without a verdict."""
+fixed clocks. Two single processes then differ by up to 2 % at the default level without a verdict."""
 FURTHEST = 300.0  # of a logarithm, so that no ratio overflows
 
 

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+LEVEL = 0.005
+"""Probability of a false verdict, unless another is asked for: at most one in 100 comparisons, nine times out of ten."""
+
 
 class Word(StrEnum):
     """The time of B against that of A."""

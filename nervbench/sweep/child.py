@@ -15,7 +15,7 @@ from typing import Any
 
 from nervbench import errors
 from nervbench.files import write_atomically
-from nervbench.sweep.jobs import AskJob, CaseJob, ExportJob, Failed, Job, ModelJob, ProbeJob
+from nervbench.sweep.jobs import AskJob, CaseJob, ExportJob, Failed, Job, ModelJob, PairJob, ProbeJob
 
 ORPHANED = 75
 
@@ -45,6 +45,10 @@ def answer(job: Job) -> Any:
             from nervbench.sweep.worker import run_case  # noqa: PLC0415
 
             return run_case(job)
+        case PairJob():
+            from nervbench.sweep.turns import take_turns  # noqa: PLC0415
+
+            return take_turns(job)
 
 
 def main() -> None:

@@ -113,6 +113,30 @@ class CaseJob:
 
 
 @dataclass(frozen=True, slots=True)
+class PairJob:
+    """Let two cases take turns, in a pair of processes, until ``until_s`` by the monotonic clock of the machine.
+
+    A side that is silent for ``timeout_s`` is given up. The answer is every :class:`Turn`, in order.
+    """
+
+    sides: tuple[CaseJob, CaseJob]
+    pair: int
+    until_s: float
+    seed: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn: the pair of processes and the round it belongs to, the side (``a`` or ``b``), seconds a frame."""
+
+    pair: int
+    round: int
+    side: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A job that ended with an error of ours: the class of the error by name, and its message."""
 
@@ -120,5 +144,5 @@ class Failed:
     message: str
 
 
-Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob | tuple["Job", ...]
+Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob | PairJob | tuple["Job", ...]
 """What a process can be told to do; of several, done one after the other, the answer is a list."""

@@ -48,7 +48,7 @@ def run(job: Job, timeout_s: float) -> Any:
             finally:  # also after Ctrl-C
                 _end(process)
         if not (folder / "answer").exists():
-            reason = f"no end after {timeout_s:g} s" if code is None else _ending(code)
+            reason = f"no end after {timeout_s:g} s" if code is None else ending(code)
             return Died(code is None, f"{reason}{last_words(folder / 'log')}")
         # The answer is whole, whatever a library did to the process afterwards, while it was being taken down.
         answer = pickle.loads((folder / "answer").read_bytes())
@@ -82,7 +82,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
-def _ending(code: int) -> str:
+def ending(code: int) -> str:
+    """What the exit code of a worker says."""
     if code < 0:
         name = {int(known): known.name for known in signal.Signals}.get(-code, f"signal {-code}")
         hint = " (the system does this when memory runs out)" if name == "SIGKILL" else ""

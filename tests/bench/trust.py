@@ -2,41 +2,65 @@
 
 Three kinds of comparison of nerv-xs on OpenVINO with itself, N of each: equals (every verdict of "faster" or "slower"
 is false), one side slowed by 1 % and one by 2 % (every other verdict than "slower" is a miss). Prints a line for each
-with the count so far; every comparison is kept as a JSON line, so that a run that is interrupted has lost nothing.
+with the count so far. N of each take three hours, so every comparison is kept as a line of JSON: run it again to go
+on.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import hashlib
+import inspect
 import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
-from nervbench.compare.verdict import Word
+from nervbench.compare import paired
+from nervbench.compare import verdict as verdicts
+from nervbench.compare.verdict import LEVEL, Word
 from nervbench.config import Bench, MatrixEntry, ModelEntry
 from nervbench.records import SINGLE_STREAM, case_of
-from nervbench.sweep.live import Live, Rule, compare_live
-from nervbench.sweep.local import Plan, told
+from nervbench.sweep import live, turns
+from nervbench.sweep.jobs import CaseJob
+from nervbench.sweep.live import BOUND, Live, Rule, compare_jobs, runnable
+from nervbench.sweep.local import Plan, preparation, probe_device, told
 
 PLANTED = Path(__file__).parent / "planted"
-KINDS = {"equals": ("ov", 20.0), "1 % slower": ("ov_plus_1", 60.0), "2 % slower": ("ov_plus_2", 20.0)}
+EQUALS = "equals"
+KINDS = {EQUALS: ("ov", 20.0), "1 % slower": ("ov_plus_1", 60.0), "2 % slower": ("ov_plus_2", 20.0)}
 """The other side and the seconds given to each comparison."""
-LEVEL, BOUND = 0.01, 0.01
+TIMEOUT_S = 60.0
+COMPARISON = (paired, verdicts, live, turns)
+"""What makes a comparison: lines of another version of these do not count."""
 
 
-def one(other: str, budget_s: float, seed: int, out: Path) -> Live:
-    """One comparison of OpenVINO with the other side."""
-    names = tuple(dict.fromkeys(("ov", other)))
+def prepared(out: Path) -> dict[str, CaseJob]:
+    """The case of every runtime here, ready to be compared."""
+    names = tuple(dict.fromkeys(("ov", *(other for other, _ in KINDS.values()))))
     cases = tuple(case_of("nerv-xs", "fp32", name, 1, SINGLE_STREAM, "bundled") for name in names)
     bench = Bench((ModelEntry("nerv-xs", "bundled"),), (MatrixEntry(("nerv-xs",), names),))
-    steps = compare_live(
-        Plan(bench, cases, len(cases), out, platformdirs.user_cache_path("nervbench")),
-        Rule(budget_s, LEVEL, BOUND, seed),
-    )
-    return told(steps, id)
+    plan = Plan(bench, cases, len(cases), out, platformdirs.user_cache_path("nervbench"))
+    ready = told(preparation(plan), id)
+    card = probe_device(plan.device, 0.0)
+    return {case.runtime: runnable(ready.job(case, card)) for case in cases}
+
+
+def is_right(kind: str, word: str) -> bool:
+    """Whether the verdict is the one that is to come out."""
+    return word not in (Word.FASTER, Word.SLOWER) if kind == EQUALS else word == Word.SLOWER
+
+
+def line_of(kind: str, found: Live, version: str) -> dict[str, Any]:
+    """A comparison as it is kept, turns included."""
+    turns = [dataclasses.astuple(turn) for turn in found.turns]
+    verdict = dataclasses.asdict(found.verdict)
+    return {"version": version, "kind": kind, **verdict, "wall_s": found.wall_s, "turns": turns}
 
 
 def main() -> None:
@@ -48,26 +72,30 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PLANTED), os.environ.get("PYTHONPATH", "")])
-    right = dict.fromkeys([given.only] if given.only else KINDS, 0)
-    with (given.out / "comparisons.jsonl").open("a") as lines:
-        for number in range(given.n):
-            for kind in right:
-                other, budget_s = KINDS[kind]
-                found = one(other, budget_s, number, given.out)
-                verdict = found.verdict
-                differs = verdict.word in (Word.FASTER, Word.SLOWER)
-                right[kind] += not differs if kind == "equals" else verdict.word is Word.SLOWER
-                lines.write(
-                    json.dumps(
-                        {"kind": kind, "word": verdict.word, "ratio": verdict.ratio, "low": verdict.low,
-                         "high": verdict.high, "wall_s": found.wall_s, "turns": [
-                             [turn.pair, turn.round, turn.side, turn.seconds] for turn in found.turns]}
-                    ) + "\n"
-                )  # fmt: skip
-                lines.flush()
-                line = f"{kind}: {verdict.word} {verdict.ratio:.4f} ({verdict.low:.4f} to {verdict.high:.4f})"
-                print(f"{line} in {found.wall_s:.0f} s; right {right[kind]} of {number + 1}", flush=True)
-    sys.exit(any(right[kind] < given.n * (0.99 if kind == "equals" else 0.95) for kind in right))
+    version = hashlib.sha256("".join(map(inspect.getsource, COMPARISON)).encode()).hexdigest()[:12]
+    kinds = [given.only] if given.only else [*KINDS]
+    kept = given.out / "comparisons.jsonl"
+    done: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    for line in kept.read_text().splitlines() if kept.exists() else ():
+        if (row := json.loads(line))["version"] == version:
+            done[row["kind"]] += 1
+            right[row["kind"]] += is_right(row["kind"], row["word"])
+    jobs = prepared(given.out)
+    with kept.open("a") as lines:
+        while left := [kind for kind in kinds if done[kind] < given.n]:
+            kind = min(left, key=done.__getitem__)
+            other, budget_s = KINDS[kind]
+            rule = Rule(budget_s, LEVEL, BOUND, done[kind])
+            found = told(compare_jobs((jobs["ov"], jobs[other]), rule, TIMEOUT_S), id)
+            verdict = found.verdict
+            lines.write(json.dumps(line_of(kind, found, version)) + "\n")
+            lines.flush()
+            done[kind] += 1
+            right[kind] += is_right(kind, verdict.word)
+            line = f"{kind}: {verdict.word} {verdict.ratio:.4f} ({verdict.low:.4f} to {verdict.high:.4f})"
+            print(f"{line} in {found.wall_s:.0f} s; right {right[kind]} of {done[kind]}", flush=True)
+    sys.exit(any(right[kind] < done[kind] * (0.99 if kind == EQUALS else 0.95) for kind in kinds))
 
 
 if __name__ == "__main__":

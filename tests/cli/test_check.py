@@ -135,7 +135,7 @@ def test_json(check: Run) -> None:
     verdicts = {each["a"]: each["verdict"] for each in said["comparisons"]}
 
     assert (outcome.code, outcome.err) == (2, "")
-    assert (said["level"], said["fail_on"], said["baseline_written"]) == (0.01, 0.2, False)
+    assert (said["level"], said["fail_on"], said["baseline_written"]) == (0.005, 0.2, False)
     assert verdicts["nerv-xs/fp32/ov/b1"]["word"] == "same"
     assert verdicts["nerv-xs/fp32/ov/b1"]["ratio"] == pytest.approx(1.12)
     assert verdicts["nerv-xs/fp32/ort/b1"]["word"] == "slower"

@@ -121,7 +121,7 @@ def test_the_guess_widens() -> None:
     """What is allowed for between processes is in the interval, also where the samples do not scatter at all."""
     same = [result([0.01] * 30)]
     assert found(compare(same, same, between=0.0)).smallest_effect == pytest.approx(0, abs=1e-9)
-    assert found(compare(same, same)).smallest_effect == pytest.approx(2.576 * 2**0.5 * BETWEEN, rel=0.02)
+    assert found(compare(same, same)).smallest_effect == pytest.approx(2.807 * 2**0.5 * BETWEEN, rel=0.02)
 
 
 def test_time_a_frame() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
 from nervbench.compare.verdict import Word
 from nervbench.errors import CompareError
-from nervbench.sweep import live
-from nervbench.sweep.live import Live, Rule, Turn, compare_live, log_ratios
+from nervbench.sweep import live, process
+from nervbench.sweep.jobs import PairJob, Turn
+from nervbench.sweep.live import Live, Rule, compare_live, log_ratios
 from nervbench.sweep.local import told
 from tests.sweep.conftest import Studio
 
@@ -52,16 +55,13 @@ def test_one_with_itself(studio: Studio, tmp_path: Path) -> None:
         ("wrong", "before timing"),
         ("late", "dB"),
         ("raises", "the driver said no"),
-        ("segfaults", "ended with exit code -11"),
+        ("segfaults", "ended by SIGSEGV"),
         ("no_load", "the file is newer than this runtime"),
         ("refuses", "cannot run here: UNSUPPORTED, needs a device of 1977"),
     ],
 )
-def test_one_that_fails(
-    studio: Studio, tmp_path: Path, runtime: str, says: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_fails(studio: Studio, tmp_path: Path, runtime: str, says: str) -> None:
     """A side that is wrong, dies or cannot run ends the comparison in its words; no process is left."""
-    monkeypatch.setattr(live, "MIN_ROUNDS", 6)
     with pytest.raises(CompareError, match=says):
         compared(studio, tmp_path / "out", "paced", runtime)
     assert not [child for child in psutil.Process().children(recursive=True) if child.is_running()]
@@ -75,12 +75,31 @@ def test_silence(studio: Studio, tmp_path: Path) -> None:
 
 
 def test_log_ratios() -> None:
-    """A round counts by the mean of b's two logarithms less that of a's, each pair of processes by itself."""
-    seconds = {"a": (1.0, 4.0), "b": (2.0, 2.0)}
-    turns = [Turn(pair, 0, side, value) for pair in (0, 1) for side in "ab" for value in seconds[side]]
-    turns.append(Turn(1, 1, "b", math.e))
-    turns.append(Turn(1, 1, "a", 1.0))
+    """Two neighbouring turns count by the logarithm of b against a, whoever was first; each pair by itself."""
+    order = (("a", 1.0), ("b", math.e), ("b", 2.0), ("a", 2.0))
+    turns = [Turn(0, 0, side, seconds) for side, seconds in order] + [Turn(1, 0, "b", 1.0), Turn(1, 0, "a", math.e)]
 
     first, second = log_ratios(turns)
-    assert first == pytest.approx([0.0])
-    assert second == pytest.approx([0.0, 0.5])
+    assert first == pytest.approx([1.0, 0.0])
+    assert second == pytest.approx([-1.0])
+
+
+@pytest.mark.parametrize(("took_s", "pairs"), [(1.0, 8), (4.0, 6), (100.0, 4)])
+def test_fewer_pairs_of_slow_cases(monkeypatch: pytest.MonkeyPatch, took_s: float, pairs: int) -> None:
+    """A pair that takes longer than its share leaves fewer of them, but enough for a verdict."""
+    clock, asked = [50.0], []
+
+    def run(job: PairJob, _timeout_s: float) -> tuple[Turn, ...]:
+        asked.append(job)
+        clock[0] += took_s
+        return (Turn(job.pair, 0, "a", 1.0), Turn(job.pair, 0, "b", 1.0))
+
+    monkeypatch.setattr(live, "process", SimpleNamespace(run=run, Died=process.Died))
+    monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    side: Any = None
+    found = told(live.compare_jobs((side, side), Rule(20.0, level=0.01, bound=0.1), 1.0), id)
+
+    assert [job.pair for job in asked] == list(range(pairs))
+    assert [job.until_s for job in asked] == [50 + 2.5 * (pair + 1) for pair in range(pairs)]
+    assert len({job.seed for job in asked}) == pairs
+    assert found.wall_s == took_s * pairs

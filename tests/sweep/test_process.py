@@ -84,7 +84,7 @@ def test_time_over() -> None:
 )
 def test_how_it_ended(code: int, says: str) -> None:
     """Signals have their names."""
-    assert process._ending(code) == says
+    assert process.ending(code) == says
 
 
 def test_last_words(tmp_path: Path) -> None:
