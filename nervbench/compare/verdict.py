@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LEVEL = 0.005
-"""Probability of a false verdict, unless another is asked for: at most one in 100 comparisons, nine times out of ten."""
+"""Probability of a false verdict unless another is asked for: one in 200 comparisons."""
 
 
 class Word(StrEnum):

@@ -23,7 +23,7 @@ from nervbench.sweep.local import PREPARE_TIMEOUT_S, Event, Plan, preparation, p
 BOUND = 0.01
 """Two whose times differ by less are called the same, where no other bound is given."""
 PAIR_S = 2.5
-MOST_PAIRS = 12
+MOST_PAIRS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Rule:
 
     @property
     def pairs(self) -> int:
-        """Pairs of processes: at least one more than needed, then one for each two and a half seconds, up to twelve."""
+        """Pairs of processes: at least one more than needed, then one for each two and a half seconds, up to 24."""
         return max(MIN_PAIRS + 1, min(MOST_PAIRS, round(self.budget_s / PAIR_S)))
 
 

@@ -51,7 +51,7 @@ def logs(random: Generator, noise: Noise, slowdown: float, pairs: int, rounds: i
 
 
 @pytest.mark.parametrize("name", NOISES)
-@pytest.mark.parametrize("pairs", [4, 8])
+@pytest.mark.parametrize("pairs", [4, 24])
 def test_false_verdicts(name: str, pairs: int) -> None:
     """Of 1000 comparisons of equals about one in a hundred is called different: 3 standard errors are allowed."""
     random = np.random.default_rng(7)
@@ -79,6 +79,19 @@ def test_pairs_that_differ_are_not_hidden_by_many_rounds() -> None:
     rounds = [list(shift + random.normal(0, 0.001, 2000)) for shift in (0.03, -0.02, 0.02, -0.01, 0.03)]
 
     assert paired(rounds, LEVEL, BOUND).word is Word.UNDECIDED
+
+
+def test_one_pair_out_of_line() -> None:
+    """Of twelve pairs one may lie far off, on either side: the interval hardly widens. Two on one side cannot hide."""
+    usual = [0.01 + 0.001 * place for place in range(-5, 6)]
+    quiet = paired([[mean] for mean in [*usual, 0.01]], LEVEL, BOUND)
+    for odd in (0.5, -0.5):
+        found = paired([[mean] for mean in [*usual, odd]], LEVEL, BOUND)
+        assert found.word is Word.SLOWER
+        assert found.ratio == pytest.approx(math.exp(0.01), abs=0.001)
+        assert found.smallest_effect == pytest.approx(quiet.smallest_effect, rel=0.3)
+    two = paired([[mean] for mean in [*usual[1:], 0.5, 0.5]], LEVEL, BOUND)
+    assert two.smallest_effect > 20 * quiet.smallest_effect
 
 
 def test_same() -> None:
