@@ -18,11 +18,13 @@ TREND_NEEDS = 30
 
 SINGLE_STREAM = "single_stream"
 OFFLINE = "offline"
+COLD = "cold"
+TO_HOST = "to_host"
 TO_FILE = "to_file"
 SERVER = "server"
 PLAYBACK_HZ = {f"playback_{rate}": float(rate) for rate in (25, 30, 60)}
 """Scenarios of a player, each with the rate of its display."""
-SCENARIOS = (SINGLE_STREAM, OFFLINE, TO_FILE, SERVER, *PLAYBACK_HZ)
+SCENARIOS = (SINGLE_STREAM, OFFLINE, COLD, TO_HOST, TO_FILE, SERVER, *PLAYBACK_HZ)
 STRICT = "strict"
 PROTOCOLS = (STRICT, "nerv", "hnerv")
 """Ways to time a single stream: ours, and those of published code, replayed (:mod:`nervbench.measure.protocol`)."""
@@ -208,6 +210,7 @@ class Meanwhile:
 class Stages:
     """Seconds a batch of the scenario ``to_file``: decode, fetch to the host, write to a video file; one after another.
 
+    ``parts_s`` takes decode to pieces, by name in order, where the session computes them one after the other.
     ``overlapped_wall_s`` is what the same batches took with the writer in a thread of its own, all together.
     """
 
@@ -215,6 +218,7 @@ class Stages:
     fetch_s: tuple[float, ...]
     write_s: tuple[float, ...]
     overlapped_wall_s: float
+    parts_s: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +303,10 @@ class Telemetry:
     ``warm_up_s`` are the calls before the first sample; ``stopped_by`` is ``noise``, ``samples``, ``budget`` or, where
     a protocol goes through it once, ``clip``; ``averaged`` says how FPS follow from the samples: median or mean;
     ``calls_per_sample`` says over how many back-to-back decodes a sample is averaged (offline scenario);
-    ``frames_on`` says where the decoded frames are when the clock stops. ``algorithm`` and ``flop_per_frame`` are there
-    where the runtime computes the network otherwise than by the direct convolution that ``Cost`` counts.
+    ``frames_on`` says where the decoded frames are when the clock stops, ``caches`` whether those of the device were
+    emptied before each sample (``cold``) or held what the decode before left there (``hot``).
+    ``algorithm`` and ``flop_per_frame`` are there where the runtime computes the network otherwise than by the direct
+    convolution that ``Cost`` counts.
     ``meanwhile`` is None where nobody was watching.
     """
 
@@ -309,6 +315,7 @@ class Telemetry:
     calls_per_sample: int = 1
     averaged: str = MEDIAN
     frames_on: str = "device"
+    caches: str = "hot"
     algorithm: str | None = None
     flop_per_frame: int | None = None
     load_s: float | None = None

@@ -81,6 +81,7 @@ def _what_ran(result: Result) -> dict[str, object]:
         "clip": result.quality.clip_sha256[:12] if result.quality else None,
         "calls per sample": telemetry.calls_per_sample if telemetry else None,
         "frames on": telemetry.frames_on if telemetry else None,
+        "caches": telemetry.caches if telemetry else None,
     }
 
 

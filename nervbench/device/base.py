@@ -38,6 +38,10 @@ class Device(Protocol):
         """Wait until all work that was enqueued has ended."""
         ...
 
+    def clear_caches(self) -> None:
+        """Empty the caches between its memory and its arithmetic, as far as a program can."""
+        ...
+
     def start(self) -> None:
         """Start the stopwatch."""
         ...

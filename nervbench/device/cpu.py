@@ -9,6 +9,7 @@ import resource
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from nervbench.device.base import Counters
@@ -30,6 +31,8 @@ FEATURES = (
 BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 CPUINFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+UNKNOWN_CACHE_BYTES = 1 << 25
+"""Taken for the largest cache where the system does not say, or says less: 32 MiB."""
 
 
 class CpuDevice:
@@ -37,6 +40,7 @@ class CpuDevice:
 
     def __init__(self) -> None:
         self._started = 0.0
+        self._rubbish: np.ndarray[tuple[int], np.dtype[np.uint8]] | None = None
 
     def card(self) -> DeviceCard:
         """Model, threads for this process, memory, caches, instruction sets; unknown where the system does not say."""
@@ -68,6 +72,20 @@ class CpuDevice:
 
     def synchronize(self) -> None:
         """Nothing is ever outstanding."""
+
+    def clear_caches(self) -> None:
+        """Overwrite them: what each processor has to itself from there, what they share with twice its size."""
+        if self._rubbish is None:
+            self._rubbish = np.zeros(2 * max((UNKNOWN_CACHE_BYTES, *_caches().values())), np.uint8)
+        allowed = _allowed()
+        try:
+            for processor in allowed:
+                os.sched_setaffinity(0, {processor})
+                self._rubbish[: 2 * _caches().get("l2", 0)] += 1
+        finally:
+            if allowed:
+                os.sched_setaffinity(0, allowed)
+        self._rubbish += 1
 
     def start(self) -> None:
         """Start the stopwatch."""

@@ -1,8 +1,10 @@
-"""The two ways to call a decoder, and the loop that times them.
+"""The ways to call a decoder, and the loop that times them.
 
 Single stream: one decode, wait, one sample; its latency is what a player sees. Offline: decodes back to back, waiting
 only at the end of a window, one sample a window; its throughput is what an encoder's verifier sees. The clock stops
-when the frames are ready where they were decoded; bringing them to the host is not in a sample.
+when the frames are ready where they were decoded; bringing them to the host is not in a sample. Two more are single
+streams that change one thing: cold, where the caches of the device are emptied before each sample, and to host, where
+a decode ends with its frames on the host.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from typing import Any, Protocol
 
 from nervbench.config import Stopping
 from nervbench.measure.stopping import stopped_by
-from nervbench.records import OFFLINE, SINGLE_STREAM
+from nervbench.records import COLD, OFFLINE, SINGLE_STREAM, TO_HOST
 
-CALLS = {SINGLE_STREAM: 1, OFFLINE: 4}
+CALLS = {SINGLE_STREAM: 1, OFFLINE: 4, COLD: 1, TO_HOST: 1}
 """Decodes a sample."""
 
 
@@ -50,6 +52,45 @@ class Clock(Protocol):
     def now(self) -> float:
         """Monotonic seconds of the wall clock."""
         ...
+
+
+class Cacheable(Clock, Protocol):
+    """A clock whose device can be told to forget."""
+
+    def clear_caches(self) -> None:
+        """Empty the caches between memory and arithmetic."""
+        ...
+
+
+class Cold:
+    """The clock of a device whose caches are empty whenever it starts."""
+
+    def __init__(self, device: Cacheable) -> None:
+        self._device = device
+        self.synchronize, self.stop, self.now = device.synchronize, device.stop, device.now
+
+    def start(self) -> None:
+        """Empty the caches, then start the stopwatch."""
+        self._device.clear_caches()
+        self._device.synchronize()
+        self._device.start()
+
+
+class ToHost:
+    """A session whose decode ends when its frames are on the host."""
+
+    def __init__(self, session: Decoder) -> None:
+        self._session = session
+        self._frames: Any = None
+
+    def decode(self, index: int) -> None:
+        """Decode a batch and bring it to the host."""
+        self._session.decode(index)
+        self._frames = self._session.fetch()
+
+    def fetch(self) -> Any:
+        """The frames of the last decode, which are here already."""
+        return self._frames
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """From weights to a video file: how long each stage takes, and what is saved when they overlap.
 
-Decode (embedding, network and conversion to bytes: a runtime does them as one), bring to the host, write. First in
-turn, each stage timed by itself; then the same frames again with the writer in a thread of its own, as a program that
-exports a video would do it.
+Decode (embedding, network and conversion to bytes: each by itself where the session can, most runtimes do them as one),
+bring to the host, write. First in turn, each stage timed by itself; then the same frames again with the writer in a
+thread of its own, as a program that exports a video would do it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from nervbench.measure.scenario import Clock, Decoder
 from nervbench.records import Stages
+from nervbench.runtime.base import InParts
 
 Write = Callable[[Iterator[Any]], None]
 """Takes every batch of frames (B, H, W, 3) uint8 from an iterator, and is done when it returns."""
@@ -35,13 +36,14 @@ def stages(
     session.decode(0)  # the first call of all loads and compiles; it belongs to no stage
     clock.synchronize()
     times: dict[str, list[float]] = {"decode": [], "fetch": [], "write": []}
+    parts: dict[str, list[float]] = {}
     done: list[int] = []
 
     def one_by_one() -> Iterator[Any]:
         began = clock.now()
         for start in starts:
             before = clock.now()
-            session.decode(start)
+            _decode(session, clock, start, parts)
             clock.synchronize()
             decoded = clock.now()
             frames = session.fetch()
@@ -63,7 +65,25 @@ def stages(
         fetch_s=tuple(times["fetch"]),
         write_s=tuple(times["write"]),
         overlapped_wall_s=clock.now() - began,
+        parts_s={name: tuple(each) for name, each in parts.items()},
     )
+
+
+def _decode(session: Decoder, clock: Clock, start: int, parts: dict[str, list[float]]) -> None:
+    """Decode a batch, in parts where the session can; what each took is added to ``parts``."""
+    if not isinstance(session, InParts):
+        session.decode(start)
+        return
+    before = clock.now()
+
+    def ended(name: str) -> None:
+        nonlocal before
+        clock.synchronize()
+        now = clock.now()
+        parts.setdefault(name, []).append(now - before)
+        before = now
+
+    session.decode_in_parts(start, ended)
 
 
 def _overlapped(session: Decoder, clock: Clock, starts: Iterable[int], write: Write) -> None:

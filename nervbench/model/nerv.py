@@ -106,8 +106,11 @@ class Nerv(nn.Module):
 
     def forward(self, t_B: Tensor) -> Tensor:
         """Positions to frames; the embedding and the last step are float32 whatever the weights are."""
-        e_BE = self.embedding(t_B).to(self.dtype)
-        x = self.stem(e_BE).unflatten(1, (self.spec.fc_dim, self.spec.fc_height, self.spec.fc_width))
+        return self.frames(self.embedding(t_B))
+
+    def frames(self, e_BE: Tensor) -> Tensor:
+        """Embeddings to frames."""
+        x = self.stem(e_BE.to(self.dtype)).unflatten(1, (self.spec.fc_dim, self.spec.fc_height, self.spec.fc_width))
         for layer in self.layers:
             x = layer(x)
         # In float32 from here: bfloat16 has a step of 1/256 just under 1, as coarse as the 8 bits of the output.

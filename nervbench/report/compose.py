@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nervbench.records import DeviceCard, Result
-from nervbench.report import asked, doubts, protocols, published, stages, tables
+from nervbench.report import asked, doubts, meanwhile, protocols, published, stages, tables, ways
 from nervbench.report.markdown import bullets, escape, image, plain, sections, table
 from nervbench.report.rows import Group, device_name, latest
 from nervbench.report.summary import cost_of, heading, size, summary
@@ -42,10 +42,12 @@ def page(results: Sequence[Result], groups: Sequence[Group], around: Surrounding
         ("Answer", summary(groups, current)),
         *((heading(group), _model(group, place, around)) for place, group in enumerate(groups)),
         ("What the protocol changes", protocols.beside(groups)),
+        ("What caches and the host change", ways.beside(groups)),
         ("Playback", asked.player(groups)),
         ("Server", asked.server(groups)),
         ("To a file", stages.section(groups)),
         ("Device", _devices(current, devices)),
+        ("Meanwhile", meanwhile.section(groups)),
         ("Doubts", _doubts(groups)),
         ("Not explained", unexplained(groups) if groups else ""),
         ("How it was measured", _method(current)),

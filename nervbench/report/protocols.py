@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nervbench.records import SINGLE_STREAM, STRICT
+from nervbench.records import STRICT
 from nervbench.report.markdown import escape
-from nervbench.report.rows import Group, Row, device_name
+from nervbench.report.rows import Group, Row, usual_of
 from nervbench.report.tables import section, speed, times, without_number
 from nervbench.stats import median
 
@@ -45,21 +45,10 @@ def parts(replay: Row, strict: Row) -> Parts | None:
     return Parts(replay.fps / strict.fps, replay.fps / without_first, without_first / by_median, by_median / strict.fps)
 
 
-def strict_of(replay: Row, group: Group) -> Row | None:
-    """The strict row of the same case on the same device."""
-    case, device = replay.result.case, device_name(replay.result)
-    wanted = (case.runtime, case.precision, case.batch, SINGLE_STREAM, device)
-    for row in group.timed:
-        other = row.result.case
-        if (other.runtime, other.precision, other.batch, other.scenario, device_name(row.result)) == wanted:
-            return row
-    return None
-
-
 def beside(groups: Sequence[Group]) -> str:
     """The section: words, then a line for each replay; empty where there is none."""
     lines = [
-        _line(row, strict_of(row, group))
+        _line(row, usual_of(row, group))
         for group in groups
         for row in group.apart
         if row.result.case.protocol != STRICT

@@ -128,6 +128,17 @@ def _comparable(case: Case) -> bool:
     return case.protocol == STRICT and case.scenario in (SINGLE_STREAM, OFFLINE)
 
 
+def usual_of(row: Row, group: Group) -> Row | None:
+    """The single stream, timed strictly, of the case of a row that is apart, on the same device."""
+    case, device = row.result.case, device_name(row.result)
+    wanted = (case.runtime, case.precision, case.batch, SINGLE_STREAM, device)
+    for usual in group.timed:
+        other = usual.result.case
+        if (other.runtime, other.precision, other.batch, other.scenario, device_name(usual.result)) == wanted:
+            return usual
+    return None
+
+
 def device_name(result: Result) -> str:
     """The name of the device of a row, empty where the case ended before the device was known."""
     return result.device.name if result.device else ""

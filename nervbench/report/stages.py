@@ -12,12 +12,15 @@ from nervbench.report.tables import speed, times
 from nervbench.stats import median
 from nervbench.units import prefixed
 
-HEAD = ("case", "load", "decode", "to the host", "write", "FPS in turn", "FPS overlapped", "gained", "frames")
+PARTS = ("embed", "network", "to uint8")
+HEAD = (
+    "case", "load", *PARTS, "decode", "to the host", "write", "FPS in turn", "FPS overlapped", "gained", "frames"
+)  # fmt: skip
 WORDS = """\
 From weights to an H.264 file. Load: from the file of the model to a session that is ready, once. Then medians a frame:
-decode (with its embedding and its conversion to bytes, which a runtime computes as one), to the host, write. In turn:
-one stage after the other, all of them counted. Overlapped: the same frames with the writer in a thread of its own. On a
-CPU the writer takes its processors from the decoder."""
+decode, of it the embedding, the network and the conversion to bytes where a runtime computes them one by one (most do
+it as one), to the host, write. In turn: one stage after the other, all of them counted. Overlapped: the same frames
+with the writer in a thread of its own. On a CPU the writer takes its processors from the decoder."""
 
 
 def section(groups: Sequence[Group]) -> str:
@@ -33,9 +36,10 @@ def _line(row: Row) -> list[str]:
     if not seen or not found:
         return tables.without_number(row, len(HEAD))
     batch, calls = row.result.case.batch, len(found.decode_s)
-    columns = (found.decode_s, found.fetch_s, found.write_s)
+    in_turn = (found.decode_s, found.fetch_s, found.write_s)
+    columns = (*(found.parts_s.get(name, ()) for name in PARTS), *in_turn)
     middles = [prefixed(middle / batch if (middle := median(each)) else middle, "s") for each in columns]
-    in_turn_s = sum(map(sum, columns))
+    in_turn_s = sum(map(sum, in_turn))
     fps = [batch * calls / wall_s if wall_s > 0 else None for wall_s in (in_turn_s, found.overlapped_wall_s)]
     gained = in_turn_s / found.overlapped_wall_s if found.overlapped_wall_s > 0 else None
     return [

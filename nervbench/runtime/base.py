@@ -6,6 +6,7 @@ artifact it opens for a precision, refuses with the reason what it cannot run, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -83,6 +84,19 @@ class ForwardOnly(Protocol):
 
     def forward(self, index: int) -> None:
         """Enqueue the network for the batch of frames index, index + 1, … (modulo T)."""
+        ...
+
+
+@runtime_checkable
+class InParts(Protocol):
+    """What a session has beside, that computes a decode in parts, one after the other.
+
+    ``decode_in_parts(index, ended)`` does what ``decode`` does and calls ``ended(name)`` when the work of a part has
+    been enqueued: ``embed``, ``network``, ``to uint8``.
+    """
+
+    def decode_in_parts(self, index: int, ended: Callable[[str], None]) -> None:
+        """Enqueue the batch of frames index, index + 1, … (modulo T)."""
         ...
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 from nervbench.model.nerv import FrameDecoder
@@ -27,6 +30,18 @@ class EagerSession(torch_session.TorchSession):
         """Decode the batch that starts at frame ``index``."""
         self._floats = None
         super().decode(index)
+
+    def decode_in_parts(self, index: int, ended: Callable[[str], None]) -> None:
+        """As :meth:`decode`: the embedding, the network, the conversion to bytes."""
+        self._floats = None
+        model: Any = self._network.model
+        with torch.inference_mode():
+            embedded = model.embedding(self.positions(index))
+            ended("embed")
+            floats = model.frames(embedded)
+            ended("network")
+            self._frames = self._network.last_step(floats).contiguous()
+            ended("to uint8")
 
     def fetch(self) -> Frames:
         """The last frames as a (B, H, W, 3) uint8 array."""

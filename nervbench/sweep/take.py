@@ -19,7 +19,7 @@ from nervbench.measure.scenario import Timing
 from nervbench.measure.server import climb
 from nervbench.measure.stages import stages
 from nervbench.measure.stopping import BUDGET
-from nervbench.records import MEAN, MEDIAN, PLAYBACK_HZ, SERVER, STRICT, TO_FILE, Telemetry
+from nervbench.records import COLD, MEAN, MEDIAN, PLAYBACK_HZ, SERVER, STRICT, TO_FILE, TO_HOST, Telemetry
 from nervbench.runtime.base import OtherArithmetic, Session
 from nervbench.sweep.compare import Watch
 from nervbench.sweep.jobs import CaseJob
@@ -75,6 +75,10 @@ def _timed(job: CaseJob, device: Device, session: Session, watch: Watch) -> tupl
         return _asked_for(job, device, session, watch)
     calls = scenario.CALLS[case.scenario]
     starts = scenario.rotation(prepared.starts, prepared.frames, case.batch, calls)
+    if case.scenario == COLD:
+        return scenario.measure(session, scenario.Cold(device), starts, rule, watch), {"caches": "cold"}
+    if case.scenario == TO_HOST:
+        return scenario.measure(scenario.ToHost(session), device, starts, rule, watch), {"frames_on": "host"}
     return scenario.measure(session, device, starts, rule, watch), {}
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -133,3 +134,38 @@ def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0})
 
     assert CpuDevice().card().threads == 1
+
+
+def test_clear_caches(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each processor that may be used overwrites its own caches, then what they share; then all may be used again."""
+    for index, (level, size) in enumerate((("2", "64K"), ("3", "40000K"))):
+        folder = system / "cache" / f"index{index}"
+        folder.mkdir(parents=True)
+        for name, value in (("level", level), ("type", "Unified"), ("size", size)):
+            (folder / name).write_text(value)
+    device = CpuDevice()
+    moves: list[tuple[set[int], int]] = []
+    monkeypatch.setattr(cpu, "_allowed", lambda: {1, 3})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, to: moves.append((set(to), written(device))))
+
+    def written(device: CpuDevice) -> int:
+        return 0 if device._rubbish is None else int(np.count_nonzero(device._rubbish))
+
+    device.clear_caches()
+
+    assert moves == [({1}, 0), ({3}, 2 * 64 * 1024), ({1, 3}, 2 * 64 * 1024)]
+    assert written(device) == 2 * 40000 * 1024
+
+
+def test_clear_caches_unknown(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system names no caches, 64 MiB are overwritten; the processors allowed stay as they were."""
+    device = CpuDevice()
+    before = cpu._allowed()
+    device.clear_caches()
+    assert cpu._allowed() == before
+    monkeypatch.setattr(cpu, "_allowed", set)
+    device.clear_caches()
+
+    assert device._rubbish is not None
+    assert device._rubbish.size == 2 * cpu.UNKNOWN_CACHE_BYTES
+    assert device._rubbish.all()

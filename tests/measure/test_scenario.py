@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nervbench.config import Stopping
-from nervbench.measure.scenario import CALLS, Timing, measure, rotation
-from nervbench.records import OFFLINE, SCENARIOS, SINGLE_STREAM
+from nervbench.measure.scenario import CALLS, Cold, Timing, ToHost, measure, rotation
+from nervbench.records import COLD, OFFLINE, SCENARIOS, SINGLE_STREAM, TO_HOST
 
 
 class Fake:
@@ -109,7 +109,7 @@ def test_rule_that_fired(rule: dict[str, Any], fired: str, samples: int) -> None
 
 def test_calls_of_the_scenarios() -> None:
     """The scenarios of this loop have their number of decodes a sample; offline has several."""
-    assert set(CALLS) == {SINGLE_STREAM, OFFLINE} < set(SCENARIOS)
+    assert set(CALLS) == {SINGLE_STREAM, OFFLINE, COLD, TO_HOST} < set(SCENARIOS)
     assert CALLS[OFFLINE] > 1
 
 
@@ -127,3 +127,31 @@ def test_rotation(frames: int, batch: int, calls: int, data: st.DataObject) -> N
     assert [sample[-1] for sample in samples[: len(checked)]] == list(checked)
     if len(every) - len(checked) > 1:
         assert all(a != b for a, b in pairwise(decoded))
+
+
+def test_cold() -> None:
+    """The caches are emptied, and that is over, before the clock starts: it is in no sample."""
+    fake = Fake(0.5)
+
+    def clear_caches() -> None:
+        fake.calls.append("clear")
+        fake.decode(-1)  # takes as long
+
+    cold: Any = fake
+    cold.clear_caches = clear_caches
+    rule = Stopping(warm_up=0, min_samples=1, max_samples=2, budget_s=1000.0)
+    found = measure(fake, Cold(cold), rotation((0, 5), 10, 1, 1), rule, fake.observe)
+
+    one = ["clear", "decode -1", "synchronize", "start", "decode {}", "synchronize", "stop", "observe {}"]
+    assert fake.calls == ["synchronize", *(call.format(start) for start in (0, 5) for call in one)]
+    assert found.samples_s == (0.5, 0.5)
+
+
+def test_to_host() -> None:
+    """A decode ends when its frames are fetched, which happens once."""
+    fake = Fake(0.5)
+    session = ToHost(fake)
+    session.decode(3)
+    session.fetch()
+
+    assert fake.calls == ["decode 3", "fetch"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -48,6 +48,28 @@ def test_times() -> None:
     assert film.threads[0] is threading.current_thread()
     assert film.threads[1] is not threading.current_thread()
     assert [call for call in film.calls if "decode" in call] == [f"decode {n}" for n in (0, 0, 1, 2, 0, 1, 2)]
+
+
+class Parted(Film):
+    """A film that is decoded in two parts, of 0.5 s and 0.125 s."""
+
+    def decode_in_parts(self, index: int, ended: Callable[[str], None]) -> None:
+        """Decode in parts."""
+        self.decode(index)
+        ended("network")
+        self._now += 0.125
+        ended("to uint8")
+
+
+def test_parts() -> None:
+    """Where a session decodes in parts, each is timed after it is done, and together they are the decode."""
+    film = Parted()
+    found = stages(film, film, range(3), 100.0, film.write, film.observe)
+
+    assert found.parts_s == {"network": pytest.approx((0.5,) * 3), "to uint8": pytest.approx((0.125,) * 3)}
+    assert found.decode_s == pytest.approx((0.625,) * 3)
+    start = film.calls.index("decode 0", 1)
+    assert film.calls[start : start + 5] == ["decode 0", *["synchronize"] * 3, "fetch"]
 
 
 def test_budget() -> None:

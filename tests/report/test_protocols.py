@@ -8,8 +8,8 @@ import pytest
 
 from nervbench.records import Doubt, Result, Status
 from nervbench.report.compose import Surroundings, page
-from nervbench.report.protocols import beside, parts, strict_of
-from nervbench.report.rows import Group, groups_of
+from nervbench.report.protocols import beside, parts
+from nervbench.report.rows import Group, groups_of, usual_of
 from nervbench.report.terminal import table
 
 from .factory import failed, made
@@ -29,7 +29,7 @@ def test_parts() -> None:
     """The factors are those of the first call, of the mean and of the rest; their product is the ratio."""
     group = run()
     (replay,) = group.apart
-    strict = strict_of(replay, group)
+    strict = usual_of(replay, group)
     assert strict
     found = parts(replay, strict)
 

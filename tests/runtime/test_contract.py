@@ -26,7 +26,7 @@ from nervbench.model.spec import NervSpec
 from nervbench.quality import mse_per_frame, psnr_from_mse
 from nervbench.records import DeviceCard
 from nervbench.runtime import ov
-from nervbench.runtime.base import NOTHING_YET, ForwardOnly, Frames, Opening, OtherArithmetic, Runtime, Session
+from nervbench.runtime.base import NOTHING_YET, ForwardOnly, Frames, InParts, Opening, OtherArithmetic, Runtime, Session
 
 # PyTorch's compiler uses what PyTorch deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
@@ -121,6 +121,20 @@ def test_forward(named: tuple[str, str, Session]) -> None:
         assert not np.array_equal(other, frames)
         session.decode(30)
         assert np.array_equal(session.fetch(), other)
+
+
+def test_in_parts(named: tuple[str, str, Session]) -> None:
+    """A decode in parts, where a session has them, names each once, in order, and gives the same frames."""
+    name, _, session = named
+    assert isinstance(session, InParts) == (name == "eager")
+    if isinstance(session, InParts):
+        session.decode(7)
+        frames = session.fetch()
+        session.decode(30)
+        parts: list[str] = []
+        session.decode_in_parts(7, parts.append)
+        assert parts == ["embed", "network", "to uint8"]
+        assert np.array_equal(session.fetch(), frames)
 
 
 def test_wraps(named: tuple[str, str, Session], reference: Frames) -> None:
