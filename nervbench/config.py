@@ -136,7 +136,7 @@ class MatrixEntry:
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """When a case has been measured enough: noise (relative IQR) reached, samples taken, or budget spent."""
+    """When a case has been measured enough: noise (relative IQR) reached or settled, samples taken, or budget spent."""
 
     __pydantic_config__ = FORBID
     noise: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.05

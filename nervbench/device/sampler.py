@@ -128,7 +128,7 @@ def watch(
 
 def main() -> None:
     """The other process, ``PID PARENT PERIOD GPU``: says when it is ready and, when its input closes, what it saw."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when this ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever sends it: the parent says when this ends
     pid, parent, period_s, gpu = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
     machine = CpuReadings(pid)
     sources: list[Source] = [machine]

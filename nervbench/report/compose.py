@@ -146,8 +146,8 @@ def _method(results: Sequence[Result]) -> str:
     lines = [
         "Every case runs in a fresh process. It is compared with fp32 eager of the same weights before it is timed, "
         "and again on frames of the timed run; a wrong answer has no number.",
-        "Calls before the first sample (warm-up) are kept apart. Sampling stops at low noise, at a number of samples, "
-        f"or at the budget, whichever comes first.{where}",
+        "Calls before the first sample (warm-up) are kept apart. Sampling stops at low noise, at noise that no "
+        f"longer changes, at a number of samples, or at the budget, whichever comes first.{where}",
         "FPS: batch / median of the samples. × eager fp32: against that case with the same weights, batch and "
         "scenario. Noise: interquartile range / median.",
         f"A percentile is given only where the samples support it at 99 % confidence (samples needed: {needed}). "

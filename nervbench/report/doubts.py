@@ -24,7 +24,7 @@ class Wording:
 WORDINGS = {
     "noisy": Wording(
         "The samples scatter more than the configured bound",
-        "close other programs or raise the budget of a case, then run it again",
+        "close other programs, then run it again; a larger budget helps only where the budget ended the case",
         "noise {noise:.1%}, bound {bound:.1%}",
     ),
     "few_samples": Wording(

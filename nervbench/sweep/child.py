@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -68,6 +69,8 @@ def main() -> None:
 def _end_with_parent() -> None:
     while os.read(0, 1):  # not sys.stdin: a thread inside its buffer stops the interpreter from ending
         pass
+    if os.getpgrp() == os.getpid():  # what this process started goes with it; not where someone started it by hand
+        os.killpg(0, signal.SIGKILL)
     os._exit(ORPHANED)
 
 

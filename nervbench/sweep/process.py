@@ -1,7 +1,8 @@
 """One job in a fresh process: started, waited for without using a core, and its ending told apart.
 
 A fresh process is the unit of isolation: no case inherits the threads, the caches or the memory of another, and one
-that crashes or hangs takes nothing with it.
+that crashes or hangs takes nothing with it. It has a process group of its own, so that what it leaves behind is found
+and ended before the next begins; Ctrl-C in a terminal does not reach that group, and ends it through this process.
 """
 
 from __future__ import annotations
@@ -42,14 +43,16 @@ def run(job: Job, timeout_s: float) -> Any:
         with (folder / "log").open("wb") as log:
             # -P: a file torch.py in the folder where someone works is not PyTorch.
             command = [sys.executable, "-P", "-m", "nervbench.sweep.child", str(folder / "job"), str(folder / "answer")]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, process_group=0
+            )
             try:
-                code = _wait(process, timeout_s)
+                in_time = _wait(process, timeout_s)
             finally:  # also after Ctrl-C
                 _end(process)
         if not (folder / "answer").exists():
-            reason = f"no end after {timeout_s:g} s" if code is None else ending(code)
-            return Died(code is None, f"{reason}{last_words(folder / 'log')}")
+            reason = ending(process.returncode) if in_time else f"no end after {timeout_s:g} s"
+            return Died(not in_time, f"{reason}{last_words(folder / 'log')}")
         # The answer is whole, whatever a library did to the process afterwards, while it was being taken down.
         answer = pickle.loads((folder / "answer").read_bytes())
     if isinstance(answer, Failed):
@@ -58,26 +61,38 @@ def run(job: Job, timeout_s: float) -> Any:
     return answer
 
 
-def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
-    """The exit code, or None when the time is over.
+def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+    """Whether the process ends in time. What it ended with is not fetched yet: see :func:`_end`.
 
-    ``Popen.wait`` with a timeout looks every 50 ms, on a core that may be the one that is timed; without one it sleeps.
+    ``Popen.wait`` with a timeout looks every 50 ms, on a core that may be the one that is timed; a thread that waits
+    without one sleeps.
     """
-    waiting = threading.Thread(target=process.wait, daemon=True)
+    waiting = threading.Thread(target=_sleep_until_end, args=(process.pid,), daemon=True)
     waiting.start()
     waiting.join(timeout_s)
-    return process.returncode
+    return not waiting.is_alive()
+
+
+def _sleep_until_end(pid: int) -> None:
+    """Return when the process has ended, and leave it to be waited for."""
+    with contextlib.suppress(ChildProcessError):  # its time was over, and it was killed and waited for elsewhere
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """If it still runs, kill the process and what it started (a compiler, say)."""
-    if process.returncode is None:
+    """Kill what there is of the process: itself if it still runs, and what it started (a compiler, say) in any case.
+
+    Until it is waited for, which happens here, its number belongs to it and to its group, and no stranger is killed.
+    """
+    elsewhere: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):  # only those of a process that still runs can be found
+        elsewhere = psutil.Process(process.pid).children(recursive=True)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for member in elsewhere:  # which may have a group of its own
         with contextlib.suppress(psutil.NoSuchProcess):
-            worker = psutil.Process(process.pid)
-            for member in (*worker.children(recursive=True), worker):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    member.kill()
-        process.wait()
+            member.kill()
+    process.wait()
     if process.stdin:
         process.stdin.close()
 

@@ -104,7 +104,7 @@ class Kill:
 
 @contextlib.contextmanager
 def started(stage: Stage, out: Path, prepares: bool = False) -> Iterator[subprocess.Popen[bytes]]:
-    """``nervbench run --resume`` in a process group of its own; what it says is added to a file beside the folder."""
+    """``nervbench run --resume`` in a session of its own; what it says is added to a file beside the folder."""
     words = ("run", stage.bench, "--out", out, "--cache", stage.cache, "--resume")
     paths = os.pathsep.join(filter(None, (str(FAKES), os.environ.get("PYTHONPATH"))))
     with out.with_suffix(".log").open("ab") as log:
@@ -130,7 +130,10 @@ def sweep(stage: Stage, out: Path, kill: Kill | None = None, prepares: bool = Fa
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(kill.after_s)
             if process.returncode is None:
-                (os.killpg if kill.group else os.kill)(process.pid, signal.SIGKILL)
+                workers = psutil.Process(process.pid).children(recursive=True) if kill.group else []
+                for member in (process, *workers):  # a worker has a group of its own
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        member.kill()
         return process.wait(PATIENCE_S)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+
 import pytest
 
+from nervbench.measure import checks
 from nervbench.records import Doubt
 from nervbench.report.doubts import WORDINGS, by_code, sentence, values
 
@@ -22,6 +26,13 @@ SEEN: dict[str, tuple[dict[str, float], str]] = {
     "suspended": ({"gap_s": 61.2}, "61 s"),
     "unobserved": ({}, "no readings"),
 }
+
+
+def test_complete() -> None:
+    """Every doubt that a check can raise has words, and there are no words for a doubt that none raises."""
+    raised = re.findall(r'\bDoubt\(\s*"(\w+)"', inspect.getsource(checks))
+
+    assert sorted(raised) == sorted(WORDINGS)
 
 
 @pytest.mark.parametrize("code", WORDINGS)

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -63,7 +64,7 @@ def started(studio: Studio, *words: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def worker_of(process: subprocess.Popen[str], case: str) -> psutil.Process:
-    """The process that measures a case, once it has begun."""
+    """The process that measures a case, once it hangs, having started another."""
     assert process.stderr
     for line in process.stderr:
         if f"{case} …" in line:
@@ -71,17 +72,28 @@ def worker_of(process: subprocess.Popen[str], case: str) -> psutil.Process:
     else:
         pytest.fail("the case never began")
     parent = psutil.Process(process.pid)
-    for _ in range(200):
-        if children := parent.children(recursive=True):
+    for _ in range(400):
+        if len(children := parent.children(recursive=True)) > 1:
             return children[0]
         threading.Event().wait(0.05)
     raise AssertionError
 
 
-def gone(worker: psutil.Process) -> bool:
-    """Whether a process ends within some seconds."""
-    done, _ = psutil.wait_procs([worker], timeout=15)
-    return worker in done
+def all_gone(process: subprocess.Popen[str]) -> bool:
+    """Whether the session of a sweep that has ended, to which its workers belong, is empty within some seconds."""
+    until = time.monotonic() + 15
+    while any(session_of(pid) == process.pid for pid in psutil.pids()):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def session_of(pid: int) -> int | None:
+    """The session of a process, or None where it has ended."""
+    with suppress(ProcessLookupError):
+        return os.getsid(pid)
+    return None
 
 
 def test_ctrl_c(studio: Studio) -> None:
@@ -90,10 +102,11 @@ def test_ctrl_c(studio: Studio) -> None:
     words = (bench(studio, ["works", "once"]), "--out", out)
     with started(studio, *words) as process:
         worker = worker_of(process, "nerv-xs/fp32/once/b1")
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the sweep and to its worker
+        assert os.getpgid(worker.pid) == worker.pid
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the sweep, whose worker has a group of its own
         _, said = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130
-        assert gone(worker)
+        assert all_gone(process)
     first = store.read(out / RESULTS)
 
     assert [result.case.runtime for result in first] == ["works"]
@@ -117,12 +130,13 @@ def test_killed(studio: Studio) -> None:
     out = studio.root / "killed"
     words = (bench(studio, ["hangs"]), "--out", out)
     with started(studio, *words) as process:
-        worker = worker_of(process, "nerv-xs/fp32/hangs/b1")
+        worker_of(process, "nerv-xs/fp32/hangs/b1")
         with started(studio, *words, "--resume") as second:
             shown, said = second.communicate(timeout=PATIENCE_S)
         assert (second.returncode, shown) == (1, "")
         assert said == f"nervbench: another sweep is writing to {out}; wait for it or give another folder with --out\n"
         process.kill()
+        process.wait()
 
-        assert gone(worker)
+        assert all_gone(process)
     assert not (out / RESULTS).exists()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from nervbench.config import ClipSource
@@ -18,6 +20,19 @@ from nervbench.sweep.jobs import AskJob, ExportJob, Exports, ModelJob, ProbeJob
 from nervbench.sweep.process import Died
 
 from .conftest import Studio
+
+
+def gone(pid: int, within_s: float = 5.0) -> bool:
+    """Whether a process ends in time; one that nobody has waited for has ended too."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def test_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -56,21 +71,42 @@ def test_waiting_costs_nothing() -> None:
     """A parent that waits sleeps: it is not woken again and again on a core that is being timed."""
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1.5)"])
     before = resource.getrusage(resource.RUSAGE_SELF)
-    code = process._wait(sleeper, 60)
+    in_time = process._wait(sleeper, 60)
     after = resource.getrusage(resource.RUSAGE_SELF)
 
-    assert code == 0
+    assert (in_time, sleeper.wait()) == (True, 0)
     assert after.ru_nvcsw - before.ru_nvcsw < 20
 
 
-def test_time_over() -> None:
-    """When the time is over there is no exit code, and the process is ended with what it started."""
-    nested = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
-    sleeper = subprocess.Popen([sys.executable, "-c", nested])
+@pytest.mark.parametrize("also", [{}, {"start_new_session": True}], ids=["same group", "own session"])
+def test_time_over(also: dict[str, bool]) -> None:
+    """When the time is over the process is ended with what it started, also where that went out of its group."""
+    nested = f"import subprocess; child = subprocess.Popen(['sleep', '60'], **{also}); print(child.pid); child.wait()"
+    command = [sys.executable, "-u", "-c", nested]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, process_group=0) as sleeper:
+        assert sleeper.stdout
+        pid = int(sleeper.stdout.readline())
 
-    assert process._wait(sleeper, 0.2) is None
-    process._end(sleeper)
-    assert sleeper.returncode == -9
+        assert not process._wait(sleeper, 0.2)
+        process._end(sleeper)
+        assert sleeper.returncode == -9
+        assert gone(pid)
+
+
+@pytest.mark.parametrize(("last", "code"), [("pass", 0), ("os.abort()", -6)], ids=["ends", "crashes"])
+def test_left_behind(last: str, code: int) -> None:
+    """Of a process that has ended by itself, what it forked is ended, and its exit code is its own."""
+    forks = f"import os, time\nif pid := os.fork():\n    print(pid)\n    {last}\nelse:\n    time.sleep(60)"
+    command = [sys.executable, "-u", "-c", forks]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, process_group=0) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+
+        assert process._wait(parent, 60)
+        assert not gone(pid, 0.1)
+        process._end(parent)
+        assert parent.returncode == code
+        assert gone(pid)
 
 
 @pytest.mark.parametrize(

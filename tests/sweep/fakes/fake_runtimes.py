@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import psutil
 
 from nervbench.errors import FellBackError, LoadError
+from nervbench.measure.checks import GAP_S
 from nervbench.records import DeviceCard
 from nervbench.runtime.base import Frames, Opening
 
@@ -100,7 +103,8 @@ def _fail_to_allocate(_session: Session) -> None:
     raise RuntimeError(msg)
 
 
-def _hang(_session: Session) -> None:
+def _hang(session: Session) -> None:
+    _litter(session)
     print("waiting for the device")  # noqa: T201
     sys.stdout.flush()
     time.sleep(600)
@@ -113,11 +117,27 @@ def _hang_once(session: Session) -> None:
         _hang(session)
 
 
+def _litter(session: Session) -> None:
+    """Leave a process that runs on, and one that has ended and that nobody waits for."""
+    if session.decodes == 1:
+        sleeper = os.posix_spawnp("sleep", ["sleep", "600"], os.environ)
+        os.posix_spawnp("true", ["true"], os.environ)
+        (session.opening.path.parents[1] / "litter").write_text(str(sleeper))
+
+
+def _stand_still(session: Session) -> None:
+    """In the middle of the samples, stop this process and the one that watches it."""
+    if session.decodes == 8:
+        pids = " ".join(str(process.pid) for process in (*psutil.Process().children(), psutil.Process()))
+        subprocess.run(["sh", "-c", f"kill -STOP {pids}; sleep {GAP_S + 0.5}; kill -CONT {pids}"], check=True)
+
+
 works = Fake("works")
 paced = Fake("paced", at_decode=_pace)
 slower = Fake("slower", at_decode=lambda _: time.sleep(0.020))
 wrong = Fake("wrong", change=lambda frames, _: 255 - frames)
 grey = Fake("grey", change=lambda frames, _: np.full_like(frames, 128))
+nan = Fake("nan", change=lambda frames, _: np.full(frames.shape, np.nan, np.float32))
 shape = Fake("shape", change=lambda frames, _: frames.transpose(0, 3, 1, 2))
 late = Fake("late", change=lambda frames, session: 255 - frames if session.decodes > 8 else frames)
 lossy = Fake("lossy", change=lambda frames, _: frames & 0xF0)
@@ -136,6 +156,11 @@ no_load = Fake("no_load", fails=TooNew("the file is newer than this runtime"))
 elsewhere = Fake("elsewhere", fails=FellBackError("asked for the NPU, the session runs on the CPU"))
 blinds = Fake("blinds", at_decode=lambda _: setattr(sys, "executable", "/no/such/python"))
 leaves = Fake("leaves", at_decode=lambda _: atexit.register(os.kill, os.getpid(), signal.SIGSEGV))
+litters = Fake("litters", at_decode=_litter)
+slow = Fake("slow", at_decode=lambda _: time.sleep(0.200))
+drifts = Fake("drifts", at_decode=lambda session: time.sleep(0.002 + 0.0002 * session.decodes))
+two_speeds = Fake("two_speeds", at_decode=lambda session: time.sleep((0.004, 0.012)[session.decodes // 10 % 2]))
+stands_still = Fake("stands_still", at_decode=_stand_still)
 
 
 def __getattr__(name: str) -> Any:
