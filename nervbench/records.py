@@ -83,7 +83,7 @@ def case_of(
 class Ceilings:
     """Measured limits of a device.
 
-    ``flop_per_s`` by precision is the best matrix product seen; ``copy_bytes_per_s`` counts bytes read plus written.
+    ``flop_per_s`` by precision is the best matrix product seen (operations a second, of int8); ``copy_bytes_per_s`` counts bytes read plus written.
     """
 
     flop_per_s: dict[str, float]

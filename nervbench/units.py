@@ -48,3 +48,8 @@ def fixed(value: float | None, places: int) -> str:
 def percent(share: float | None, places: int = 0) -> str:
     """A share from 0 to 1 as a percentage (whole unless told), or a dash where it is unknown."""
     return UNKNOWN if share is None else f"{100 * share:.{places}f} %"
+
+
+def rate_unit(precision: str) -> str:
+    """What the operations of a precision are counted in."""
+    return "OP/s" if precision == "int8" else "FLOP/s"

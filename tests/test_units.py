@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nervbench.units import fixed, percent, prefixed, significant
+from nervbench.units import fixed, percent, prefixed, rate_unit, significant
 
 SIZES = st.floats(1e-9, 1e17)
 FACTORS = {"n": 1e-9, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
@@ -58,3 +58,8 @@ def test_beyond_all_bounds() -> None:
     assert significant(math.inf) == "∞"
     assert prefixed(math.inf, "FLOP/s") == "∞ FLOP/s"
     assert significant(math.nan) == "–"
+
+
+def test_rate_unit() -> None:
+    """Integers are no floating-point operations."""
+    assert [rate_unit(precision) for precision in ("fp32", "bf16", "int8")] == ["FLOP/s", "FLOP/s", "OP/s"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Answers = dict[tuple[str, str], Asked]
 
-MEASURED = ("fp32", "bf16")
+MEASURED = ("fp32", "bf16", "int8")
 
 
 @click.command()
@@ -62,7 +62,7 @@ def _show(card: DeviceCard, answers: Answers, gpus_found: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from nervbench.units import UNKNOWN, prefixed
+    from nervbench.units import UNKNOWN, prefixed, rate_unit
 
     console = Console()
     facts = Table("device", card.name, box=None, pad_edge=False)
@@ -72,7 +72,7 @@ def _show(card: DeviceCard, answers: Answers, gpus_found: str) -> None:
     facts.add_row("instruction sets", ", ".join(card.features) or UNKNOWN)
     if card.ceilings:
         for precision, rate in card.ceilings.flop_per_s.items():
-            facts.add_row(f"{precision} matrix product", prefixed(rate, "FLOP/s"))
+            facts.add_row(f"{precision} matrix product", prefixed(rate, rate_unit(precision)))
         facts.add_row("copy", prefixed(card.ceilings.copy_bytes_per_s, "B/s, read plus written"))
     facts.add_row("NVIDIA GPUs", Text(gpus_found))
     console.print(facts)

@@ -19,6 +19,7 @@ from nervbench.records import Ceilings, DeviceCard
 FEATURES = (
     "avx2",
     "avx512f",
+    "avx_vnni",
     "avx512_vnni",
     "avx512_bf16",
     "avx512_fp16",
@@ -28,7 +29,11 @@ FEATURES = (
     "i8mm",
     "sve",
 )
-BF16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+ARITHMETIC = {
+    "bf16": frozenset({"avx512_bf16", "amx_bf16", "bf16"}),
+    "int8": frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "i8mm"}),
+}
+"""Below fp32: the instruction sets of which a CPU needs one, or it emulates the type, slower than fp32."""
 CPUINFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 UNKNOWN_CACHE_BYTES = 1 << 25
@@ -58,16 +63,21 @@ class CpuDevice:
         )
 
     def lacks(self, precision: str) -> str | None:
-        """A CPU computes in fp32; bf16 needs instructions for it, or it is emulated several times slower than fp32."""
-        if precision == "bf16" and not BF16 & set(self.card().features):
-            return "this CPU has no bf16 arithmetic (it takes avx512_bf16, amx_bf16 or Arm's bf16); possible here: fp32"
-        return None if precision in ("fp32", "bf16") else f"{precision} is not measured on CPUs; possible: fp32, bf16"
+        """A CPU computes in fp32; a lower precision needs instructions for it."""
+        features = set(self.card().features)
+        if precision == "fp32" or ARITHMETIC.get(precision, frozenset()) & features:
+            return None
+        possible = ", ".join(["fp32", *(name for name, sets in ARITHMETIC.items() if sets & features)])
+        if precision not in ARITHMETIC:
+            return f"{precision} is not measured on CPUs; possible here: {possible}"
+        takes = ", ".join(sorted(ARITHMETIC[precision]))
+        return f"this CPU has no {precision} arithmetic (one of {takes} is needed); possible here: {possible}"
 
     def ceilings(self, budget_s: float) -> Ceilings:
         """Best matrix product per precision and copy bandwidth, see :mod:`nervbench.device.cpu_probe`."""
         from nervbench.device.cpu_probe import probe  # noqa: PLC0415 (needs PyTorch, which a case of another runtime does without)
 
-        precisions = tuple(name for name in ("fp32", "bf16") if self.lacks(name) is None)
+        precisions = tuple(name for name in ("fp32", *ARITHMETIC) if self.lacks(name) is None)
         return probe(precisions, self.card().threads, budget_s)
 
     def synchronize(self) -> None:

@@ -1,7 +1,7 @@
 """What a CPU can do at most, measured: the roofs that every result is held against.
 
-Arithmetic: an n³ matrix product takes 2·n³ FLOP on 3·n² numbers, so at n = 2048 it is bound by arithmetic on any CPU;
-the best of several is kept, since everything that disturbs it makes it slower. Memory: a copy far larger than the
+Arithmetic: an n³ matrix product takes 2·n³ operations on 3·n² numbers, so at n = 2048 it is bound by arithmetic on any
+CPU; the best of several is kept, since everything that disturbs it makes it slower. Memory: a copy far larger than the
 caches moves its bytes twice (read and write; a processor that reads the target first moves more, which counts against
 it here).
 """
@@ -22,7 +22,7 @@ MIN_ROUNDS = 3
 
 
 def probe(precisions: tuple[str, ...], threads: int | None, budget_s: float) -> Ceilings:
-    """Matrix-product rate (FLOP/s) by precision and copy bandwidth (bytes/s), in about ``budget_s`` seconds in all."""
+    """Matrix-product rate (operations/s) by precision and copy bandwidth (bytes/s), in about ``budget_s`` s in all."""
     began = time.perf_counter()
     if threads:
         torch.set_num_threads(threads)
@@ -38,6 +38,9 @@ def probe(precisions: tuple[str, ...], threads: int | None, budget_s: float) -> 
 
 def _product(precision: str, generator: torch.Generator) -> Callable[[], object]:
     """A matrix product of random numbers: of zeros, some processors are faster."""
+    if precision == "int8":
+        left, right = (torch.randint(-127, 128, (SIDE, SIDE), dtype=torch.int8, generator=generator) for _ in range(2))
+        return lambda: torch._int_mm(left, right)  # sums in int32; it has no other name
     a, b = (torch.randn(SIDE, SIDE, generator=generator).to(DTYPES[precision]) for _ in range(2))
     out = torch.empty_like(a)
     return lambda: torch.mm(a, b, out=out)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from nervbench.records import PRECISIONS, DeviceCard, Environment, Fidelity, Quality, Result
 from nervbench.report.markdown import bullets, escape, table
 from nervbench.report.rows import Group, Row
-from nervbench.units import UNKNOWN, fixed, percent, prefixed, significant
+from nervbench.units import UNKNOWN, fixed, percent, prefixed, rate_unit, significant
 
 IDENTICAL = "identical"
 CASE_HEAD = ("#", "case", "status", "FPS", "× eager fp32", "p50 / p90 / p99, ms", "noise", "of roof")
@@ -78,7 +78,7 @@ def ceilings(card: DeviceCard) -> str:
     found = card.ceilings
     if found is None:
         return "No ceiling was measured on this device, so no attained share is known."
-    rates = [(escape(name), prefixed(found.flop_per_s[name], "FLOP/s")) for name in ordered(found.flop_per_s)]
+    rates = [(escape(name), prefixed(found.flop_per_s[name], rate_unit(name))) for name in ordered(found.flop_per_s)]
     rates.append(("copy, read and written", prefixed(found.copy_bytes_per_s, "B/s")))
     probed = f"probed for {significant(found.probe_s)} s before the cases"
     words = f"Ceilings, {probed} (by precision the best matrix product seen):"
@@ -162,7 +162,7 @@ def _least_lines(group: Group, card: DeviceCard, several: bool) -> Iterable[list
         least_s = costs[0].flop_per_frame / rates[precision]
         yield [
             escape(f"{card.name}: {precision}" if several else precision),
-            prefixed(rates[precision], "FLOP/s"),
+            prefixed(rates[precision], rate_unit(precision)),
             prefixed(least_s, "s"),
             prefixed(1 / best.fps, "s") if best and best.fps else "not measured",
             percent(least_s * best.fps if best and best.fps else None),

@@ -131,7 +131,7 @@ def sweep(stage: Stage, out: Path, kill: Kill | None = None, prepares: bool = Fa
                 process.wait(kill.after_s)
             if process.returncode is None:
                 workers = psutil.Process(process.pid).children(recursive=True) if kill.group else []
-                for member in (process, *workers):  # a worker has a group of its own
+                for member in (psutil.Process(process.pid), *workers):  # a worker has a group of its own
                     with contextlib.suppress(psutil.NoSuchProcess):
                         member.kill()
         return process.wait(PATIENCE_S)

@@ -93,10 +93,28 @@ def test_bf16(system: Path, info: str, has: bool) -> None:
     assert has or "possible here: fp32" in str(lacks)
 
 
+@pytest.mark.parametrize(
+    ("info", "has"),
+    [
+        (XEON.format(more=""), True),
+        (XEON.replace("avx512_vnni", "").format(more=""), False),
+        (XEON.replace("avx512_vnni", "").format(more="avx_vnni"), True),
+        (GRAVITON.format(more=""), True),
+    ],
+)
+def test_int8(system: Path, info: str, has: bool) -> None:
+    """int8 is there where an instruction multiplies bytes; else the reason says which would."""
+    (system / "cpuinfo").write_text(info)
+    lacks = CpuDevice().lacks("int8")
+
+    assert (lacks is None) is has
+    assert has or "one of amx_int8, avx512_vnni, avx_vnni, i8mm is needed); possible here: fp32" in str(lacks)
+
+
 def test_other_precisions(system: Path) -> None:
     """A CPU always computes in fp32; other types are not measured on it, said with those that are."""
     assert CpuDevice().lacks("fp32") is None
-    assert CpuDevice().lacks("int8") == "int8 is not measured on CPUs; possible: fp32, bf16"
+    assert str(CpuDevice().lacks("fp16")).startswith("fp16 is not measured on CPUs; possible here: fp32")
 
 
 def test_clock() -> None:

@@ -21,9 +21,9 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rates() -> None:
     """Every precision asked for and the copy have a finite rate over 0."""
-    found = cpu_probe.probe(("fp32", "bf16"), 1, 0.05)
+    found = cpu_probe.probe(("fp32", "bf16", "int8"), 1, 0.05)
 
-    assert set(found.flop_per_s) == {"fp32", "bf16"}
+    assert set(found.flop_per_s) == {"fp32", "bf16", "int8"}
     for rate in (*found.flop_per_s.values(), found.copy_bytes_per_s, found.probe_s):
         assert rate is not None
         assert 0 < rate < math.inf
@@ -58,7 +58,7 @@ def test_budget(monkeypatch: pytest.MonkeyPatch, budget_s: float, calls: int) ->
 
 def test_only_what_the_cpu_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device asks for the limits of the precisions that it has arithmetic for."""
-    monkeypatch.setattr(cpu, "BF16", frozenset())
+    monkeypatch.setattr(cpu, "ARITHMETIC", {"bf16": frozenset()})
 
     assert set(CpuDevice().ceilings(0.01).flop_per_s) == {"fp32"}
 
