@@ -83,7 +83,8 @@ def case_of(
 class Ceilings:
     """Measured limits of a device.
 
-    ``flop_per_s`` by precision is the best matrix product seen (operations a second, of int8); ``copy_bytes_per_s`` counts bytes read plus written.
+    ``flop_per_s`` by precision is the best matrix product seen (of int8, operations a second); ``copy_bytes_per_s``
+    counts bytes read plus written.
     """
 
     flop_per_s: dict[str, float]
@@ -300,9 +301,9 @@ class Playback:
 class Telemetry:
     """What was seen while the samples were taken.
 
-    ``warm_up_s`` are the calls before the first sample; ``stopped_by`` is ``noise``, ``settled``, ``samples``, ``budget``
-    or, where a protocol goes through it once, ``clip``; ``averaged`` says how FPS follow from the samples: median or
-    mean;
+    ``warm_up_s`` are the calls before the first sample; ``stopped_by`` is ``noise``, ``settled``, ``samples``,
+    ``budget`` or, where a protocol goes through it once, ``clip``; ``averaged`` says how FPS follow from the samples:
+    median or mean;
     ``calls_per_sample`` says over how many back-to-back decodes a sample is averaged (offline scenario);
     ``frames_on`` says where the decoded frames are when the clock stops, ``caches`` whether those of the device were
     emptied before each sample (``cold``) or held what the decode before left there (``hot``).

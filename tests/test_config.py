@@ -48,7 +48,7 @@ def test_shipped_file() -> None:
     bench = config.load(SHIPPED, MODELS, RUNTIMES)
     names = [case.name for case in config.cases(bench)]
 
-    assert len(names) == len(set(names)) == 14
+    assert len(names) == len(set(names)) == 15
     assert {f"nerv-xs/fp32/{name}/b1" for name in RUNTIMES} < set(names)
     assert {f"nerv-s/{case}/b1" for case in ("fp32/eager", "fp32/ort", "fp32/ov", "bf16/ov")} < set(names)
     assert "nerv-xs/fp32/ov/b4/offline" in names

@@ -3,7 +3,7 @@
 An artifact is kept under a key made of everything that decides its bytes: spec and weights, format, precision, and
 the versions of the tools that write it. A changed tool is another key; nothing is ever overwritten with something
 else. Beside the file lies its description, with the file's hash: a file that does not match is rebuilt, and the
-artifact's notes say so.
+artifact's notes say so. They also say what a rewritten graph was rewritten by.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from nervbench import __version__
 from nervbench.errors import ExportError, unknown
+from nervbench.export.rewrites import rewritten
 from nervbench.export.to_checkpoint import to_checkpoint
 from nervbench.export.to_onnx import to_onnx
 from nervbench.export.to_torchscript import to_torchscript
@@ -29,17 +30,27 @@ from nervbench.records import Artifact
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write a model: its file suffix, its writer, and the packages whose versions decide the bytes."""
+    """One way to write a model: its file suffix, its writer, and the packages whose versions decide the bytes.
+
+    ``rewrite`` makes another file of what was written: (content, checkpoint, precision) → (content, notes).
+    """
 
     suffix: str
     write: Callable[[Checkpoint, str], bytes]
     packages: tuple[str, ...]
+    rewrite: Callable[[bytes, Checkpoint, str], tuple[bytes, tuple[str, ...]]] | None = None
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """What it can be written in: int8 is what a rewrite makes of fp32."""
+        return (*DTYPES, "int8") if self.rewrite else tuple(DTYPES)
 
 
 FORMATS: dict[str, Format] = {
     "checkpoint": Format(".safetensors", to_checkpoint, ("safetensors",)),
     "torchscript": Format(".pt", to_torchscript, ("torch",)),
     "onnx": Format(".onnx", to_onnx, ("torch", "onnx", "onnxscript")),
+    "onnx_rewritten": Format(".onnx", to_onnx, ("torch", "onnx", "onnxscript"), rewritten),
 }
 
 
@@ -55,7 +66,7 @@ def produce(checkpoint: Checkpoint, form: str, precision: str, cache: Path) -> t
     if kept:
         return path, kept
     content, artifact = write(checkpoint, form, precision)
-    artifact = dataclasses.replace(artifact, notes=(note,) if note else ())
+    artifact = dataclasses.replace(artifact, notes=(*([note] if note else []), *artifact.notes))
     write_atomically(path, content)
     write_atomically(_description(path), describe(artifact))
     return path, artifact
@@ -64,7 +75,10 @@ def produce(checkpoint: Checkpoint, form: str, precision: str, cache: Path) -> t
 def write(checkpoint: Checkpoint, form: str, precision: str) -> tuple[bytes, Artifact]:
     """The file's content and its description, made now. Raises ExportError as :func:`produce` does."""
     versions = _versions(form, precision)
-    content = FORMATS[form].write(checkpoint, precision)
+    notes: tuple[str, ...] = ()
+    content = FORMATS[form].write(checkpoint, "fp32" if precision == "int8" else precision)
+    if rewrite := FORMATS[form].rewrite:
+        content, notes = rewrite(content, checkpoint, precision)
     return content, Artifact(
         format=form,
         precision=precision,
@@ -73,6 +87,7 @@ def write(checkpoint: Checkpoint, form: str, precision: str) -> tuple[bytes, Art
         size_bytes=len(content),
         spec=checkpoint.spec.to_json(),
         versions=versions,
+        notes=notes,
     )
 
 
@@ -84,10 +99,12 @@ def describe(artifact: Artifact, frames: int | None = None) -> str:
 
 def _versions(form: str, precision: str) -> dict[str, str]:
     """Versions of what writes a format; refuses what is not known."""
-    if form not in FORMATS or precision not in DTYPES:
-        wrong = unknown("format", form, FORMATS) if form not in FORMATS else unknown("precision", precision, DTYPES)
-        raise ExportError(wrong)
-    ours = f"{__version__}+{source_hash('nervbench.model', 'nervbench.export')}"
+    if form not in FORMATS:
+        raise ExportError(unknown("format", form, FORMATS))
+    if precision not in FORMATS[form].precisions:
+        raise ExportError(unknown(f"precision of {form}", precision, FORMATS[form].precisions))
+    rewrites = ("nervbench_kernels.rewrites",) if FORMATS[form].rewrite else ()
+    ours = f"{__version__}+{source_hash('nervbench.model', 'nervbench.export', *rewrites)}"
     return {name: metadata.version(name) for name in FORMATS[form].packages} | {"nervbench": ours}
 
 

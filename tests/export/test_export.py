@@ -20,6 +20,7 @@ import torch
 from nervbench.errors import ExportError
 from nervbench.export import base, to_onnx
 from nervbench.export.base import FORMATS, describe, produce, write
+from nervbench.export.rewrites import rewritten
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
 from nervbench.model.nerv import FrameDecoder
@@ -195,5 +196,68 @@ def test_unknown(source: Checkpoint, tmp_path: Path) -> None:
     """An unknown format or precision is an ExportError that says which are known."""
     with pytest.raises(ExportError, match=r"unknown format 'onx'; .*did you mean 'onnx'"):
         produce(source, "onx", "fp32", tmp_path)
-    with pytest.raises(ExportError, match="unknown precision 'fp8'; known: bf16, fp16, fp32"):
-        produce(source, "onnx", "fp8", tmp_path)
+    for precision in ("fp8", "int8"):
+        with pytest.raises(ExportError, match=f"unknown precision of onnx '{precision}'; known: bf16, fp16, fp32"):
+            produce(source, "onnx", precision, tmp_path)
+
+
+def test_int8(source: Checkpoint, tmp_path: Path) -> None:
+    """A rewritten file in int8 is kept under its own key, says what was applied, and is smaller than in float."""
+    _, plain = produce(source, "onnx_rewritten", "fp32", tmp_path)
+    path, artifact = produce(source, "onnx_rewritten", "int8", tmp_path)
+
+    assert (artifact.precision, artifact.key != plain.key) == ("int8", True)
+    assert any(note.startswith("rewrite convolutions in int8: applied in ") for note in artifact.notes)
+    assert artifact.size_bytes < plain.size_bytes
+    assert produce(source, "onnx_rewritten", "int8", tmp_path) == (path, artifact)
+
+
+def test_rewritten(source: Checkpoint, tmp_path: Path) -> None:
+    """The rewritten file gives the plain one's frames; its notes, kept with it, say what came of each rule."""
+    path, artifact = produce(source, "onnx_rewritten", "fp32", tmp_path)
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    (frames,) = session.run(["frames"], {"t": positions(5)})
+
+    assert np.abs(frames.astype(int) - expected(source, positions(5))).max() <= 1
+    assert artifact.notes == (
+        "rewrite no shuffle by one: not applied, every DepthToSpace has a block size above 1",
+        "rewrite activation before the shuffle: applied in 2 places",
+        "rewrite head before the shuffle: applied in 1 place",
+        "rewrite bytes are shuffled, not floats: applied in 2 places",
+        "rewrite transpose before the shuffle: applied in 1 place",
+    )
+    assert produce(source, "onnx_rewritten", "fp32", tmp_path) == (path, artifact)
+    path.write_bytes(b"")
+    assert produce(source, "onnx_rewritten", "fp32", tmp_path)[1].notes == (
+        "rebuilt: the cached file did not match its hash",
+        *artifact.notes,
+    )
+
+
+def test_rewritten_in_bf16(source: Checkpoint) -> None:
+    """A 16-bit export is rewritten too, and its folded head keeps the type."""
+    content, artifact = write(source, "onnx_rewritten", "bf16")
+    weights = {array.name: array.data_type for array in onnx.load_from_string(content).graph.initializer}
+
+    assert weights["head.weight"] == onnx.TensorProto.BFLOAT16
+    assert sum("applied in" in note for note in artifact.notes) == 4
+
+
+def test_rewritten_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code of the rewrites belongs to the key of what is rewritten, and of nothing else."""
+    monkeypatch.setattr(base, "source_hash", lambda *packages: " ".join(packages))
+    said = {form: base._versions(form, "fp32")["nervbench"] for form in FORMATS}
+
+    assert [form for form in said if "nervbench_kernels.rewrites" in said[form]] == ["onnx_rewritten"]
+
+
+def test_a_rewrite_fails(source: Checkpoint, onnx_file: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that breaks the graph is an ExportError, and no file."""
+
+    def broken(*_: object) -> None:
+        msg = "Nodes in a graph must be topologically sorted"
+        raise onnx.checker.ValidationError(msg)
+
+    monkeypatch.setattr("nervbench_kernels.rewrites.graph.rewrite", broken)
+    with pytest.raises(ExportError, match="the rewritten ONNX graph is not valid: Nodes in a graph"):
+        rewritten(onnx_file, source, "fp32")

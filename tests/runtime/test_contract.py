@@ -5,6 +5,7 @@ bf16 is run here even where the CPU only emulates it: it is slow then, and its a
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
 SPEC = NervSpec(fc_dim=12, strides=(2, 2), stem_widths=(64,), lower_width=12, fc_height=6, fc_width=8)
 FRAMES = 60
 BATCH = 3
-BOUND_DB = {"fp32": 57.0, "bf16": 40.0}
+BOUND_DB = {"fp32": 57.0, "bf16": 40.0, "int8": 31.0}
 RUNTIMES = plugins.names(plugins.RUNTIMES)
 
 
@@ -72,13 +73,19 @@ def opening(
     return Opening(path, artifact, precision, batch, FRAMES, card)
 
 
+def runs(name: str, precision: str, card: DeviceCard) -> Runtime:
+    """The runtime of this name; skips, with its words, what it refuses on this device."""
+    runtime: Runtime = plugins.load(plugins.RUNTIMES, name)
+    if refusal := runtime.refusal(card, precision):
+        pytest.skip(refusal)
+    return runtime
+
+
 @pytest.fixture(scope="module", params=[f"{name}/{precision}" for name in RUNTIMES for precision in BOUND_DB])
 def named(request: pytest.FixtureRequest, weights: Checkpoint, cache: Path, card: DeviceCard) -> Iterator[Any]:
     """(name, precision, a session for batches of three that has not decoded yet)."""
     name, precision = str(request.param).split("/")
-    runtime: Runtime = plugins.load(plugins.RUNTIMES, name)
-    if refusal := runtime.refusal(card, precision):
-        pytest.skip(refusal)
+    runtime = runs(name, precision, card)
     try:
         session = runtime.open(opening(runtime, precision, BATCH, weights, cache, card))
     except FellBackError as error:
@@ -162,7 +169,7 @@ def test_frames_stay(named: tuple[str, str, Session]) -> None:
 @pytest.mark.parametrize("name", [name for name in RUNTIMES if name != "compiled"])
 def test_one_frame(name: str, weights: Checkpoint, cache: Path, card: DeviceCard, reference: Frames) -> None:
     """A batch of one is one frame (the compiler's session is opened once only: it takes long)."""
-    runtime: Runtime = plugins.load(plugins.RUNTIMES, name)
+    runtime = runs(name, "fp32", card)
     with runtime.open(opening(runtime, "fp32", 1, weights, cache, card)) as session:
         session.decode(7)
 
@@ -175,7 +182,7 @@ def test_damaged(
     name: str, damage: bytes | None, weights: Checkpoint, cache: Path, card: DeviceCard, tmp_path: Path
 ) -> None:
     """An artifact that is empty, nonsense or cut off raises LoadError, in one line."""
-    runtime: Runtime = plugins.load(plugins.RUNTIMES, name)
+    runtime = runs(name, "fp32", card)
     whole = opening(runtime, "fp32", 1, weights, cache, card)
     content = whole.path.read_bytes()
     path = tmp_path / whole.path.name
@@ -186,15 +193,27 @@ def test_damaged(
 
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_refusals(name: str, card: DeviceCard) -> None:
-    """What a runtime has no arithmetic for is refused with what is possible; fp32 runs (or lacks a compiler, said)."""
+    """What a runtime has no arithmetic for is refused with what is possible; fp32 runs, or what it lacks is said."""
     runtime: Runtime = plugins.load(plugins.RUNTIMES, name)
 
     assert runtime.name == name
-    assert runtime.refusal(card, "fp32") is None or "compiler" in str(runtime.refusal(card, "fp32"))
-    for precision in ("fp16", "int8"):
+    if lacking := runtime.refusal(card, "fp32"):
+        assert "compiler" in lacking or "needs an NVIDIA GPU" in lacking
+        return
+    for precision in ("fp16", "int8") if name != "ov" else ("fp16",):
         refusal = str(runtime.refusal(card, precision))
-        assert precision in refusal or "compiler" in refusal
-        assert "fp32" in refusal or "compiler" in refusal
+        assert precision in refusal
+        assert "fp32" in refusal
+
+
+def test_int8_is_taken(weights: Checkpoint, cache: Path, card: DeviceCard) -> None:
+    """Where the CPU multiplies bytes OpenVINO does so, and a file in float that is said to be int8 is not accepted."""
+    if refusal := CpuDevice().lacks("int8"):
+        pytest.skip(refusal)
+    with ov.RUNTIME.open(opening(ov.RUNTIME, "int8", 1, weights, cache, card)):
+        pass
+    with pytest.raises(FellBackError, match="computes every convolution in float"):
+        ov.RUNTIME.open(dataclasses.replace(opening(ov.RUNTIME, "fp32", 1, weights, cache, card), precision="int8"))
 
 
 def test_winograd_says_its_arithmetic(weights: Checkpoint, cache: Path, card: DeviceCard) -> None:
