@@ -32,13 +32,14 @@ from nervbench.records import Artifact
 class Format:
     """One way to write a model: its file suffix, its writer, and the packages whose versions decide the bytes.
 
-    ``rewrite`` makes another file of what was written: (content, checkpoint, precision) → (content, notes).
+    ``rewrite`` makes another file of one in the format ``of``: (content, checkpoint, precision) → (content, notes).
     """
 
     suffix: str
     write: Callable[[Checkpoint, str], bytes]
     packages: tuple[str, ...]
     rewrite: Callable[[bytes, Checkpoint, str], tuple[bytes, tuple[str, ...]]] | None = None
+    of: str = ""
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -50,7 +51,7 @@ FORMATS: dict[str, Format] = {
     "checkpoint": Format(".safetensors", to_checkpoint, ("safetensors",)),
     "torchscript": Format(".pt", to_torchscript, ("torch",)),
     "onnx": Format(".onnx", to_onnx, ("torch", "onnx", "onnxscript")),
-    "onnx_rewritten": Format(".onnx", to_onnx, ("torch", "onnx", "onnxscript"), rewritten),
+    "onnx_rewritten": Format(".onnx", to_onnx, ("torch", "onnx", "onnxscript"), rewritten, "onnx"),
 }
 
 
@@ -65,18 +66,22 @@ def produce(checkpoint: Checkpoint, form: str, precision: str, cache: Path) -> t
     kept, note = _from_cache(path)
     if kept:
         return path, kept
-    content, artifact = write(checkpoint, form, precision)
+    plain = produce(checkpoint, of, _written_in(precision), cache)[0].read_bytes() if (of := FORMATS[form].of) else None
+    content, artifact = write(checkpoint, form, precision, plain)
     artifact = dataclasses.replace(artifact, notes=(*([note] if note else []), *artifact.notes))
     write_atomically(path, content)
     write_atomically(_description(path), describe(artifact))
     return path, artifact
 
 
-def write(checkpoint: Checkpoint, form: str, precision: str) -> tuple[bytes, Artifact]:
-    """The file's content and its description, made now. Raises ExportError as :func:`produce` does."""
+def write(checkpoint: Checkpoint, form: str, precision: str, plain: bytes | None = None) -> tuple[bytes, Artifact]:
+    """The file's content and its description, made now; ``plain`` is what a rewrite starts from, if it is there.
+
+    Raises ExportError as :func:`produce` does.
+    """
     versions = _versions(form, precision)
     notes: tuple[str, ...] = ()
-    content = FORMATS[form].write(checkpoint, "fp32" if precision == "int8" else precision)
+    content = plain or FORMATS[form].write(checkpoint, _written_in(precision))
     if rewrite := FORMATS[form].rewrite:
         content, notes = rewrite(content, checkpoint, precision)
     return content, Artifact(
@@ -89,6 +94,11 @@ def write(checkpoint: Checkpoint, form: str, precision: str) -> tuple[bytes, Art
         versions=versions,
         notes=notes,
     )
+
+
+def _written_in(precision: str) -> str:
+    """The precision of the file that a rewrite starts from: int8 is made of fp32."""
+    return "fp32" if precision == "int8" else precision
 
 
 def describe(artifact: Artifact, frames: int | None = None) -> str:

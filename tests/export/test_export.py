@@ -212,6 +212,15 @@ def test_int8(source: Checkpoint, tmp_path: Path) -> None:
     assert produce(source, "onnx_rewritten", "int8", tmp_path) == (path, artifact)
 
 
+def test_rewritten_of_the_kept_file(source: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plain file is exported once, and what is rewritten starts from it."""
+    _, plain = produce(source, "onnx", "fp32", tmp_path)
+    monkeypatch.setattr(torch.onnx, "export", None)
+    for precision in ("fp32", "int8"):
+        _, artifact = produce(source, "onnx_rewritten", precision, tmp_path)
+        assert artifact.sha256 != plain.sha256
+
+
 def test_rewritten(source: Checkpoint, tmp_path: Path) -> None:
     """The rewritten file gives the plain one's frames; its notes, kept with it, say what came of each rule."""
     path, artifact = produce(source, "onnx_rewritten", "fp32", tmp_path)
