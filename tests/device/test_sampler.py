@@ -21,6 +21,7 @@ from nervbench.device.base import Reading
 from nervbench.device.sampler import Sampling, cost, watch
 from nervbench.device.summary import Seen, record
 from nervbench.records import Meanwhile, Result, Status, Telemetry, case_of
+from tests.waiting import gone
 
 SLEEP = "import time; time.sleep(60)"
 BURN = "while True: pass"
@@ -34,19 +35,6 @@ def python(code: str) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.kill()
-
-
-def gone(pid: int, within_s: float = 3.0) -> bool:
-    """Whether the process ends in time; one that nobody has waited for has ended too."""
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def unexplained(seen: Meanwhile) -> list[str]:

@@ -14,9 +14,9 @@ from nervbench.measure.scenario import CALLS
 from nervbench.measure.server import BOUND_SERVICES
 from nervbench.records import FAILED, OFFLINE, SINGLE_STREAM, Result, Status
 from nervbench.sweep.local import RESULTS, Event, execute, remaining
+from tests.waiting import gone
 
 from .conftest import FRAMES, Studio, ended
-from .test_process import gone
 
 PLAIN = f"fp32/1/{SINGLE_STREAM}"
 # runtime: how its case ends, and what the reason says (a pattern)

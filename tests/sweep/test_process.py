@@ -5,11 +5,9 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import psutil
 import pytest
 
 from nervbench.config import ClipSource
@@ -18,21 +16,9 @@ from nervbench.records import DeviceCard
 from nervbench.sweep import child, local, process
 from nervbench.sweep.jobs import AskJob, ExportJob, Exports, ModelJob, ProbeJob
 from nervbench.sweep.process import Died
+from tests.waiting import gone
 
 from .conftest import Studio
-
-
-def gone(pid: int, within_s: float = 5.0) -> bool:
-    """Whether a process ends in time; one that nobody has waited for has ended too."""
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
