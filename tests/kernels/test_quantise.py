@@ -22,7 +22,7 @@ X = RANDOM.normal(0, 1, SHAPE).astype(np.float32)
 def graph_of(
     weight: np.ndarray[Any, Any], bias: np.ndarray[Any, Any] | None, pads: list[int], shuffle: bool
 ) -> onnx.ModelProto:
-    """x → Sigmoid → (pixel shuffle) → convolution → y."""
+    """x → Identity → (pixel shuffle) → convolution → y."""
     arrays = {"w": weight} | ({} if bias is None else {"b": bias})
     nodes = [helper.make_node("Identity", ["x"], ["a"])]
     if shuffle:
