@@ -22,6 +22,8 @@ from nervbench.sweep.local import PREPARE_TIMEOUT_S, Event, Plan, preparation, p
 
 BOUND = 0.01
 """Two whose times differ by less are called the same, where no other bound is given."""
+REACH = 3
+"""Turns are compared with those so near: see :mod:`nervbench.compare.paired`."""
 PAIR_S = 2.5
 MOST_PAIRS = 24
 
@@ -84,12 +86,18 @@ def compare_jobs(sides: tuple[CaseJob, CaseJob], rule: Rule, timeout_s: float) -
 
 
 def log_ratios(turns: Sequence[Turn]) -> list[list[float]]:
-    """For each pair of processes, log(time of b / time of a) of each two neighbouring turns."""
+    """For each pair of processes, log(time of b / time of a) of every two of their turns that are at most 3 apart."""
     ratios: list[list[float]] = []
     for _, group in groupby(turns, key=lambda turn: turn.pair):
         of_pair = list(group)
-        neighbours = zip(of_pair[::2], of_pair[1::2], strict=True)
-        ratios.append([math.log(y.seconds / x.seconds) * (1 if y.side == "b" else -1) for x, y in neighbours])
+        ratios.append(
+            [
+                math.log(y.seconds / x.seconds) * (1 if y.side == "b" else -1)
+                for at, x in enumerate(of_pair)
+                for y in of_pair[at + 1 : at + 1 + REACH]
+                if x.side != y.side
+            ]
+        )
     return ratios
 
 

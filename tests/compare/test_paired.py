@@ -110,7 +110,7 @@ def test_too_few_pairs() -> None:
 
 
 def test_trimmed_mean() -> None:
-    """Two fifths are cut off at either end, rounded down: of three the middle is left, of two nothing is cut."""
-    assert trimmed_mean([9, 1, 2, 6, 100, 3, 4, 5, 7, 8]) == 5.5
-    assert trimmed_mean([1, 2, 6]) == 2
-    assert trimmed_mean([1, 2]) == 1.5
+    """The share is cut off at either end, rounded down: of three the middle is left, of two nothing is cut."""
+    assert trimmed_mean([9, 1, 2, 6, 100, 3, 4, 5, 7, 8], 0.4) == 5.5
+    assert trimmed_mean([1, 2, 6], 0.4) == 2
+    assert trimmed_mean([1, 2], 0.4) == 1.5

@@ -75,12 +75,13 @@ def test_silence(studio: Studio, tmp_path: Path) -> None:
 
 
 def test_log_ratios() -> None:
-    """Two neighbouring turns count by the logarithm of b against a, whoever was first; each pair by itself."""
-    order = (("a", 1.0), ("b", math.e), ("b", 2.0), ("a", 2.0))
+    """Turns up to three apart count by the logarithm of b against a, whoever was first; each pair by itself."""
+    order = (("a", 1.0), ("b", math.e), ("b", 2.0), ("a", 2.0), ("b", 100.0))
     turns = [Turn(0, 0, side, seconds) for side, seconds in order] + [Turn(1, 0, "b", 1.0), Turn(1, 0, "a", math.e)]
 
     first, second = log_ratios(turns)
-    assert first == pytest.approx([1.0, 0.0])
+    with_the_first, with_the_last = [1.0, math.log(2)], [1 - math.log(2), 0.0, math.log(50)]
+    assert first == pytest.approx(with_the_first + with_the_last)
     assert second == pytest.approx([-1.0])
 
 
