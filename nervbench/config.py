@@ -32,7 +32,7 @@ MAX_PROBLEMS = 50
 MAX_PROBLEM = 600  # letters
 MAX_CASES = 10_000
 CLIP_NAMES = ("bigbuckbunny",)
-FILTERS = ("bicubic", "bilinear", "box", "lanczos")
+FILTERS = ("bicubic", "bilinear", "box", "lanczos", "crop")
 MAX_LOSS_DB = {"fp32": 0.02, "bf16": 0.1, "fp16": 0.1, "int8": 0.3}
 """dB of quality that a precision may cost before a case ends WRONG_OUTPUT, unless the file says otherwise."""
 

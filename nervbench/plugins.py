@@ -1,4 +1,4 @@
-"""Runtimes and devices, found by their entry points: ours and anyone else's come through the same door.
+"""Runtimes, devices and model families, found by their entry points: ours and anyone else's come through the same door.
 
 Listing names imports nothing; an entry point is imported only when a case asks for it.
 """
@@ -12,7 +12,8 @@ from nervbench.errors import ConfigError, UnsupportedError, unknown
 
 RUNTIMES = "nervbench.runtimes"
 DEVICES = "nervbench.devices"
-KINDS = {RUNTIMES: "runtime", DEVICES: "device"}
+FAMILIES = "nervbench.families"
+KINDS = {RUNTIMES: "runtime", DEVICES: "device", FAMILIES: "model family"}
 
 
 def names(group: str) -> list[str]:

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nervbench import config
-from nervbench.data.clip import BUNNY
-from nervbench.data.clip import FILTERS as CLIP_FILTERS
+from nervbench.data.clip import BUNNY, RESAMPLES
 from nervbench.errors import ConfigError
 
 MODELS = ("nerv-xs", "nerv-s", "nerv-m")
@@ -64,7 +63,7 @@ def test_shipped_file_states_the_defaults() -> None:
 
 def test_names_are_those_of_the_clip() -> None:
     """The filters and the packaged clip that a file may name are those that data.clip has."""
-    assert set(config.FILTERS) == set(CLIP_FILTERS)
+    assert set(config.FILTERS) == set(RESAMPLES)
     assert config.CLIP_NAMES == (BUNNY,)
 
 

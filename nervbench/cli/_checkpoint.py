@@ -13,17 +13,15 @@ from nervbench.data.clip import Frames
 from nervbench.errors import CheckpointError, ConfigError, unknown
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
-from nervbench.model.nerv import FrameDecoder, positions
+from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.source import weights_of
 from nervbench.model.zoo import MODELS
 
 PIXELS_AT_ONCE = 500_000  # eager keeps several feature maps of hundreds of channels for each
 
 
-def opened(name: str) -> tuple[Checkpoint, int]:
-    """The checkpoint of a path, or of the name of a model that is shipped trained; and its bytes.
-
-    The bytes are those of a safetensors file of the weights: what a training left beside them does not count.
+def opened(name: str) -> Checkpoint:
+    """The checkpoint of a path, or of the name of a model that is shipped trained.
 
     Raises CheckpointError, for a name that is neither with the nearest one known.
     """
@@ -32,12 +30,11 @@ def opened(name: str) -> tuple[Checkpoint, int]:
         loaded = checkpoint.load(path)
         if loaded.assumed:
             click.echo(f"note: {path}: assumed {loaded.assumed}", err=True)
-        return loaded, len(checkpoint.to_bytes(loaded))
+        return loaded
     if name in MODELS:
-        loaded = checkpoint.bundled(name)
-        return loaded, len(checkpoint.to_bytes(loaded))
+        return checkpoint.bundled(name)
     if path.suffix or len(path.parts) != 1:
-        return checkpoint.load(path), 0  # raises, saying what is wrong with the path
+        return checkpoint.load(path)  # raises, saying what is wrong with the path
     msg = f"no such file, and {unknown('model', name, MODELS)}"
     raise CheckpointError(msg)
 
@@ -59,6 +56,6 @@ def chosen(model: str, weights: str | None) -> Checkpoint:
         if weights:
             msg = f"--weights goes with the name of a model ({', '.join(MODELS)}); {model} is a checkpoint"
             raise ConfigError([msg])
-        return opened(model)[0]
+        return opened(model)
     shipped = (resources.files("nervbench.model") / "weights" / f"{model}.safetensors").is_file()
     return weights_of(model, weights or ("bundled" if shipped else "seeded:0"))

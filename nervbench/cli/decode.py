@@ -40,7 +40,7 @@ def command(checkpoint: str, out: Path, chosen: str | None, fps: float, total: i
     from nervbench.cli._checkpoint import opened
     from nervbench.data.video import write_images, write_video
 
-    loaded, _ = opened(checkpoint)
+    loaded = opened(checkpoint)
     frames = _length(checkpoint, loaded, total)
     indices = parse_frames(chosen, frames) if chosen is not None else tuple(range(frames))
     pieces = _with_progress(loaded, frames, indices)

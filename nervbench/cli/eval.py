@@ -36,12 +36,12 @@ def command(checkpoint: str, source: str, as_json: bool) -> None:
     from nervbench.cli._checkpoint import opened
     from nervbench.data.clip import open_clip
 
-    loaded, size_bytes = opened(checkpoint)
+    loaded = opened(checkpoint)
     clip = open_clip(source)
     _check_same_length(checkpoint, loaded, clip)
     if loaded.notes.get("clip_sha256", clip.sha256) != clip.sha256:
         click.echo(f"note: {checkpoint} was trained on another file ({loaded.notes.get('clip')})", err=True)
-    quality = _score(loaded, clip, size_bytes)
+    quality = _score(loaded, clip)
     params = sum(tensor.numel() for tensor in loaded.tensors.values())
     model: dict[str, int | str] = {
         "checkpoint": checkpoint,
@@ -49,7 +49,7 @@ def command(checkpoint: str, source: str, as_json: bool) -> None:
         "params": params,
         "width": loaded.spec.width,
         "height": loaded.spec.height,
-        "size_bytes": size_bytes,
+        "size_bytes": loaded.size_bytes,
     }
     if as_json:
         scores = dataclasses.asdict(quality)
@@ -70,7 +70,7 @@ def _check_same_length(name: str, loaded: Checkpoint, clip: Clip) -> None:
         raise CheckpointError(msg)
 
 
-def _score(loaded: Checkpoint, clip: Clip, size_bytes: int) -> Quality:
+def _score(loaded: Checkpoint, clip: Clip) -> Quality:
     from nervbench.cli._checkpoint import decoded
     from nervbench.data.clip import trained_filter
     from nervbench.scoring import Scorer
@@ -80,7 +80,7 @@ def _score(loaded: Checkpoint, clip: Clip, size_bytes: int) -> Quality:
         for indices, frames in decoded(loaded, clip.frames, range(clip.frames)):
             scorer.add(indices, frames)
             advance(indices[-1] + 1, f"PSNR {scorer.psnr_db():.2f} dB")
-    return scorer.quality(size_bytes)
+    return scorer.quality(loaded.size_bytes)
 
 
 def _lines(model: dict[str, int | str], quality: Quality, clip: Clip) -> list[str]:

@@ -12,9 +12,9 @@ import click
 def command(as_json: bool) -> None:
     """List the models with their parameters and the arithmetic of a frame (2 FLOP a multiply-add)."""
     from nervbench.model.cost import cost_of
-    from nervbench.model.zoo import MODELS
+    from nervbench.model.zoo import MODELS, REMARKS
 
-    rows: list[dict[str, int | str]] = [
+    rows: list[dict[str, int | str | None]] = [
         {
             "name": name,
             "family": spec.family,
@@ -22,6 +22,7 @@ def command(as_json: bool) -> None:
             "flop_per_frame": cost.flop_per_frame,
             "width": spec.width,
             "height": spec.height,
+            "remark": REMARKS.get(name),
         }
         for name, spec in MODELS.items()
         for cost in [cost_of(spec, "fp32")]
@@ -32,7 +33,7 @@ def command(as_json: bool) -> None:
         _table(rows)
 
 
-def _table(rows: list[dict[str, int | str]]) -> None:
+def _table(rows: list[dict[str, int | str | None]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -46,7 +47,14 @@ def _table(rows: list[dict[str, int | str]]) -> None:
             str(row["name"]),
             str(row["family"]),
             f"{row['params']:,}",
-            prefixed(float(row["flop_per_frame"]), "FLOP"),
+            prefixed(float(row["flop_per_frame"] or 0), "FLOP"),
             f"{row['width']}×{row['height']}",
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    remarks: dict[str | int, list[str]] = {}
+    for row in rows:
+        if row["remark"]:
+            remarks.setdefault(row["remark"], []).append(str(row["name"]))
+    for remark, named in remarks.items():
+        console.print(f"{', '.join(named)}: {remark}.", highlight=False)

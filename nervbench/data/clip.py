@@ -47,6 +47,8 @@ FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+CROP = "crop"  # not resized: the middle of the frame
+RESAMPLES = (*FILTERS, CROP)
 DEFAULT_FILTER = "bicubic"
 AS_IT_IS = "none"  # the name of the filter where a clip already has the size that is asked for
 PIECE_BYTES = 64 << 20
@@ -133,7 +135,7 @@ def bunny_path() -> Path:
 def trained_filter(notes: Mapping[str, str], otherwise: str = DEFAULT_FILTER) -> str:
     """The filter that a checkpoint's notes say its clip was resized with for the training, or another."""
     noted = notes.get("resized_with", otherwise)
-    return noted if noted in FILTERS else otherwise
+    return noted if noted in RESAMPLES else otherwise
 
 
 def open_clip(source: str | Path, max_pixels: int | None = None, max_frames: int | None = None) -> Clip:
@@ -166,9 +168,12 @@ def read(clip: Clip, size: Size | None = None, resample: str = DEFAULT_FILTER) -
 
     Raises ClipError where a frame cannot be decoded, has another size than the clip, or the source ends early.
     """
-    if resample not in FILTERS:
-        raise ClipError(unknown("filter", resample, FILTERS))
+    if resample not in RESAMPLES:
+        raise ClipError(unknown("filter", resample, RESAMPLES))
     width, height = size or clip.size
+    if resample == CROP and (width > clip.width or height > clip.height):
+        msg = f"clip {clip.name} has frames of {clip.width}x{clip.height}; {width}x{height} cannot be cut out of them"
+        raise ClipError(msg)
     per_piece = max(1, PIECE_BYTES // (width * height * 3))
     piece: list[npt.NDArray[np.uint8]] = []
     count = 0
@@ -353,7 +358,12 @@ def _folder_frames(clip: Clip) -> Iterator[Image.Image]:
 
 
 def _resized(image: Image.Image, size: Size, resample: str) -> Image.Image:
-    return image if image.size == size else image.resize(size, FILTERS[resample])
+    if image.size == size:
+        return image
+    if resample == CROP:
+        left, top = (image.width - size[0]) // 2, (image.height - size[1]) // 2
+        return image.crop((left, top, left + size[0], top + size[1]))
+    return image.resize(size, FILTERS[resample])
 
 
 def _image_files(folder: Path) -> list[Path]:

@@ -7,13 +7,13 @@ cuts much, so the range is the one with the least mean squared error of both.
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from nervbench.errors import ExportError
 from nervbench.model.checkpoint import Checkpoint
 
 FRAMES = 4
@@ -35,8 +35,11 @@ Range = tuple[float, float]
 
 def ranges_of(checkpoint: Checkpoint) -> list[Range | None]:
     """The range of what enters each convolution, in order, the head last; None for those that stay in float."""
-    model: Any = checkpoint.model().eval()
-    seen = [Seen(layer.conv.conv) for layer in model.layers] + [Seen(model.head_layers[-1])]
+    model = checkpoint.model()
+    seen = [Seen(layer) for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    if not seen:
+        msg = f"int8 is of convolutions here, and a model of the family {checkpoint.spec.family} has none"
+        raise ExportError(msg)
     with torch.inference_mode():
         for frame in range(FRAMES):
             model(torch.tensor([_position(frame, checkpoint.frames)]))

@@ -11,7 +11,7 @@ import torch
 
 from nervbench.errors import ExportError
 from nervbench.model.checkpoint import Checkpoint
-from nervbench.model.nerv import FrameDecoder
+from nervbench.model.network import FrameDecoder
 from nervbench.model.precision import cast
 
 OPSET = 25  # the newest that PyTorch's exporter, ONNX Runtime and OpenVINO all take

@@ -9,7 +9,7 @@ import torch
 
 from nervbench.errors import ExportError
 from nervbench.model.checkpoint import Checkpoint
-from nervbench.model.nerv import FrameDecoder
+from nervbench.model.network import FrameDecoder
 from nervbench.model.precision import cast
 
 
@@ -22,6 +22,8 @@ def to_torchscript(checkpoint: Checkpoint, precision: str) -> bytes:
         # TorchScript is deprecated in PyTorch; measuring what people still deploy is the point here.
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
+            # About decisions by shape inside a layer of PyTorch's; all but the batch is fixed, and frames are compared.
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
             traced = torch.jit.trace(decoder, example_B, check_trace=False)  # type: ignore[no-untyped-call]
             torch.jit.save(torch.jit.freeze(traced), buffer)
     except RuntimeError as error:

@@ -10,13 +10,15 @@ import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nervbench.errors import CheckpointError, names, printable
-from nervbench.model.plain import plain_data
-from nervbench.model.spec import BlockSpec, NervSpec, from_json
+from nervbench.model import network
+from nervbench.model.family import Foreign, from_json
+from nervbench.model.spec import BlockSpec, NervSpec, Norm
 
 PUBLISHED = "activation swish, embedding base 1.25, tanh output (not in the file; the published recipe)"
 PUBLISHED_GRID = (9, 16)
@@ -25,9 +27,8 @@ MASKS = (*FLOATS, torch.bool, torch.uint8)
 MAX_LAYERS = 64
 
 
-def read(path: Path) -> tuple[NervSpec, dict[str, Tensor]]:
-    """Spec and weights of a ``.pth`` file. Raises CheckpointError with what is missing or does not fit."""
-    raw = plain_data(path)
+def read(path: Path, raw: Any) -> Foreign:
+    """What the content of a ``.pth`` file is. Raises CheckpointError with what is missing or does not fit."""
     # dict's own methods: those of an OrderedDict can be covered by attributes that the file gives it.
     state = dict.get(raw, "state_dict", raw) if isinstance(raw, dict) else raw
     # Beside the tensors there may be remarks such as the epoch.
@@ -36,16 +37,14 @@ def read(path: Path) -> tuple[NervSpec, dict[str, Tensor]]:
     if not weights or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
         msg = f"checkpoint {path}: {_other_than_weights(raw)}; expected a 'state_dict' of a NeRV's tensors"
         raise CheckpointError(msg)
-    tensors = _masked(path, _renamed(path, weights))
-    return _infer(path, tensors), tensors
+    tensors = _masked(path, _renamed(path, network.weights(weights)))
+    return Foreign(_infer(path, tensors), tensors, PUBLISHED)
 
 
 def _other_than_weights(raw: object) -> str:
-    """What a file without weights holds; HNeRV's has frame embeddings and weights as 8-bit codes with their scales."""
+    """What a file without weights holds."""
     if not isinstance(raw, dict):
         return f"no weights in it, but a {type(raw).__name__}"
-    if {"embed", "model"} <= dict.keys(raw):
-        return f"a quantised HNeRV, of a family that is not supported yet (found: {names(raw)})"
     return f"no weights in it (found: {names(raw)})"
 
 
@@ -115,7 +114,7 @@ def _infer(path: Path, tensors: Mapping[str, Tensor]) -> NervSpec:
             f"save it as safetensors with its spec (nervbench.model.checkpoint.save)"
         )
         raise CheckpointError(msg)
-    return _spec_with(path, seen, stem, fc_dim)
+    return _spec_with(path, seen, stem, fc_dim, "bn" if "layers.0.norm.weight" in tensors else "none")
 
 
 def _shapes(tensors: Mapping[str, Tensor], kind: str, tail: str) -> list[tuple[int, ...]]:
@@ -135,7 +134,9 @@ def _blocks(path: Path, convs: list[tuple[int, ...]], head_inputs: int) -> tuple
     return blocks
 
 
-def _spec_with(path: Path, seen: tuple[BlockSpec, ...], stem: list[tuple[int, ...]], fc_dim: int) -> NervSpec:
+def _spec_with(
+    path: Path, seen: tuple[BlockSpec, ...], stem: list[tuple[int, ...]], fc_dim: int, norm: Norm
+) -> NervSpec:
     """The spec whose rule of widths gives exactly the blocks that were seen."""
     widths = sorted({block.out_channels for block in seen[1:]} or {seen[0].out_channels})
     # 2 is the published reduction; where it gives the same widths as another, it is the answer.
@@ -149,13 +150,15 @@ def _spec_with(path: Path, seen: tuple[BlockSpec, ...], stem: list[tuple[int, ..
             reduction=reduction,
             expansion=max(1, seen[0].out_channels // fc_dim),
             blocks_per_stage=per_stage,
+            norm=norm,
         )
         if spec.blocks == seen:
             try:
-                return from_json(spec.to_json())  # within the bounds of any other spec
+                from_json(spec.to_json())  # within the bounds of any other spec
             except ValueError as error:
                 msg = f"checkpoint {path}: {error}"
                 raise CheckpointError(msg) from None
+            return spec
     found = [block.out_channels for block in seen]
     msg = f"checkpoint {path}: widths {found} follow no rule of NeRV's (fc_dim {fc_dim})"
     raise CheckpointError(msg)

@@ -1,14 +1,14 @@
 """Weights on disk: our safetensors files (spec in the metadata) and the authors' ``.pth`` files.
 
-Nothing in a file is ever executed. A ``.pth`` file does not hold its architecture; it is inferred from the shapes, and
-what shapes cannot say (activation, embedding base, output) is taken from the published recipe and said in ``assumed``.
+Nothing in a file is ever executed. A ``.pth`` file does not hold its architecture; its family infers it from the
+shapes, and what shapes cannot say (activation, embedding base, output) is taken from the published recipe and said in
+``assumed``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -22,8 +22,9 @@ from torch import Tensor
 from nervbench.errors import CheckpointError, first_line, names, printable
 from nervbench.files import write_atomically
 from nervbench.model import authors
-from nervbench.model.nerv import Nerv
-from nervbench.model.spec import NervSpec, from_json
+from nervbench.model.family import Foreign, Spec, families, from_json, network_of
+from nervbench.model.network import Constants, Network, weights
+from nervbench.model.plain import plain_data
 
 METADATA = "nervbench"
 MAX_FRAMES = 1 << 24  # float32 positions t / T cannot tell more apart
@@ -38,23 +39,31 @@ class Checkpoint:
     """Weights with the spec they belong to.
 
     ``frames`` is the T of t / T (None where the file does not say); ``notes`` is free text about its making;
-    ``assumed`` says what was not in the file.
+    ``assumed`` says what was not in the file. ``coded_bytes`` is the size of the file that it came from, where that
+    holds the weights in fewer bits than they have here and nothing else.
     """
 
-    spec: NervSpec
+    spec: Spec
     tensors: dict[str, Tensor]
     frames: int | None = None
     notes: dict[str, str] = field(default_factory=dict)
     assumed: str | None = None
+    coded_bytes: int | None = None
 
-    def model(self) -> Nerv:
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the file that decodes: the coded one, or a safetensors file of the weights."""
+        return self.coded_bytes or len(to_bytes(self))
+
+    def model(self) -> Network:
         """The network with these weights in float32, in evaluation mode."""
         with torch.device("meta"):
-            model = Nerv(self.spec)
+            model = network_of(self.spec)
         tensors = {name: tensor.to(torch.float32) for name, tensor in self.tensors.items()}
         model.load_state_dict(tensors, assign=True)
-        embedding = type(model.embedding)(self.spec.embed_base, self.spec.embed_levels)
-        model.embedding = embedding  # not persistent, so still on the meta device
+        for module in model.modules():
+            if isinstance(module, Constants):
+                module.fill()  # what is not a weight is still on the meta device
         return model.eval()
 
     def sha256(self) -> str:
@@ -102,10 +111,21 @@ def load(path: str | Path) -> Checkpoint:
     if path.suffix == ".safetensors":
         checkpoint = _load_safetensors(path)
     else:
-        spec, tensors = authors.read(path)
-        checkpoint = Checkpoint(spec, tensors, assumed=authors.PUBLISHED)
+        found_in = _foreign(path)
+        frames = found_in.spec.frames
+        coded = path.stat().st_size if found_in.coded else None
+        checkpoint = Checkpoint(found_in.spec, found_in.tensors, frames, found_in.notes, found_in.assumed, coded)
     _check(path, checkpoint)
     return checkpoint
+
+
+def _foreign(path: Path) -> Foreign:
+    """What a file of a family's authors holds; who says what is wrong with a file of no family is NeRV's reader."""
+    content = plain_data(path)
+    for family in families().values():
+        if family.read and family.claims(content):
+            return family.read(path, content)
+    return authors.read(path, content)
 
 
 def bundled(name: str) -> Checkpoint:
@@ -120,26 +140,27 @@ def bundled(name: str) -> Checkpoint:
         return load(path)
 
 
-def seeded(spec: NervSpec, seed: int) -> Checkpoint:
+def seeded(spec: Spec, seed: int) -> Checkpoint:
     """Weights drawn from a seed, scaled so that activations keep their variance and frames use the whole range.
 
     With PyTorch's own initialisation the frames of a deep NeRV are almost uniform grey, and a wrong decode would look
-    right. Here each layer is normal with the variance that keeps a SiLU's output at unit power: 1 / (0.356 · fan-in).
+    right. Here each layer is normal, with the deviation that the family gives.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.device("meta"):
-        shapes = {name: parameter.shape for name, parameter in Nerv(spec).named_parameters()}
+        network = network_of(spec)
+    shapes = {name: parameter.shape for name, parameter in network.named_parameters()}
+    deviation = families()[spec.family].deviation
     tensors: dict[str, Tensor] = {}
     for name, shape in shapes.items():
         if name.endswith("bias"):
             tensors[name] = torch.zeros(shape)
             continue
-        head = name.startswith("head_layers")
-        power = 0.5 if head or name == "stem.0.weight" else 0.356
-        deviation = 1 / math.sqrt(power * math.prod(shape[1:]))
-        weights = torch.empty(shape).normal_(0, deviation, generator=generator)
-        tensors[name] = weights.mul_(0.5) if head else weights
-    return Checkpoint(spec, tensors, notes={"weights": f"random, seed {seed}"})
+        tensors[name] = torch.empty(shape).normal_(0, deviation(name, tuple(shape)), generator=generator)
+    # Statistics of a normalisation are no parameters: nothing seen, so mean 0 and variance 1.
+    for name, buffer in weights(network.state_dict()).items():
+        tensors.setdefault(name, torch.full(buffer.shape, float(name.endswith("var"))))
+    return Checkpoint(spec, tensors, spec.frames, {"weights": f"random, seed {seed}"})
 
 
 def _load_safetensors(path: Path) -> Checkpoint:
@@ -179,7 +200,8 @@ def _frames(text: object) -> int:
 def _check(path: Path, checkpoint: Checkpoint) -> None:
     """Names, shapes and finite values, against the spec."""
     with torch.device("meta"):
-        expected: dict[str, Any] = {name: tuple(t.shape) for name, t in Nerv(checkpoint.spec).state_dict().items()}
+        network = network_of(checkpoint.spec)
+    expected: dict[str, Any] = {name: tuple(t.shape) for name, t in weights(network.state_dict()).items()}
     found = {name: tuple(tensor.shape) for name, tensor in checkpoint.tensors.items()}
     if found != expected:
         wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))

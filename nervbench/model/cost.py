@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nervbench.model.nerv import Nerv
-from nervbench.model.spec import NervSpec
+from nervbench.model.family import Spec, network_of
+from nervbench.model.network import Network
 from nervbench.records import Cost, LayerCost
 
 ITEM_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
@@ -31,20 +31,34 @@ def _linear_flop(layer: Any, out: Tensor) -> int:
     return int(2 * out.numel() * layer.in_features)
 
 
-FLOP: dict[type[nn.Module], Callable[[Any, Tensor], int]] = {nn.Conv2d: _conv_flop, nn.Linear: _linear_flop}
+def _transposed_flop(layer: Any, out: Tensor) -> int:
+    (height, width), (down, across) = layer.kernel_size, layer.stride
+    return int(2 * out.numel() * layer.in_channels * height * width / (down * across))
+
+
+def _no_flop(_layer: Any, _out: Tensor) -> int:
+    return 0
+
+
+FLOP: dict[type[nn.Module], Callable[[Any, Tensor], int]] = {
+    nn.Conv2d: _conv_flop,
+    nn.ConvTranspose2d: _transposed_flop,
+    nn.Linear: _linear_flop,
+    nn.BatchNorm2d: _no_flop,  # one multiply-add a value: nothing beside the convolutions, as activations
+}
 """FLOP of a layer by its type, from the layer and its output."""
 
 
-def cost_of(model: NervSpec | Nerv, precision: str) -> Cost:
+def cost_of(model: Spec | Network, precision: str) -> Cost:
     """The cost of one frame, in all and layer by layer in the order of execution.
 
     Raises KeyError for an unknown precision and TypeError for a layer that has weights and no rule in ``FLOP``.
     """
-    spec = model.spec if isinstance(model, Nerv) else model
+    spec = model.spec if isinstance(model, Network) else model
     item_bytes = ITEM_BYTES[precision]
     layers: list[LayerCost] = []
     with torch.device("meta"), torch.inference_mode():
-        bare = Nerv(spec).eval()
+        bare = network_of(spec).eval()
         for name, layer in bare.named_modules():
             if not list(layer.children()):
                 layer.register_forward_hook(_counter(name, item_bytes, layers))
@@ -66,7 +80,7 @@ def _counter(name: str, item_bytes: int, layers: list[LayerCost]) -> Callable[[n
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
         weights = sum(parameter.numel() for parameter in layer.parameters())
-        rule = FLOP.get(type(layer))
+        rule = next((FLOP[kind] for kind in type(layer).__mro__ if kind in FLOP), None)
         if weights and rule is None:
             msg = f"layer {name} ({type(layer).__name__}) has weights and no rule in FLOP; add one"
             raise TypeError(msg)

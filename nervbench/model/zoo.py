@@ -1,21 +1,15 @@
-"""The models that have a name."""
+"""The models that have a name, of all families that are installed."""
 
 from __future__ import annotations
 
 from nervbench.errors import ConfigError, unknown
-from nervbench.model.spec import NervSpec
+from nervbench.model.family import Spec, families
 
-MODELS: dict[str, NervSpec] = {
-    # Ours: small enough to train and decode on two cores, at 320×180.
-    "nerv-xs": NervSpec(fc_dim=20, strides=(5, 2, 2), stem_widths=(256,), lower_width=48),
-    # The paper's three, 1280×720 (Table 2).
-    "nerv-s": NervSpec(fc_dim=26, strides=(5, 2, 2, 2, 2)),
-    "nerv-m": NervSpec(fc_dim=58, strides=(5, 2, 2, 2, 2)),
-    "nerv-l": NervSpec(fc_dim=112, strides=(5, 2, 2, 2, 2)),
-}
+MODELS: dict[str, Spec] = {name: spec for family in families().values() for name, spec in family.models.items()}
+REMARKS: dict[str, str] = {name: said for family in families().values() for name, said in family.remarks.items()}
 
 
-def spec_of(name: str) -> NervSpec:
+def spec_of(name: str) -> Spec:
     """The spec of a named model. Raises ConfigError with the known names."""
     try:
         return MODELS[name]

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from nervbench.model.nerv import FrameDecoder
+from nervbench.model.network import FrameDecoder
 from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
 from nervbench.runtime.base import Frames, Opening, Session

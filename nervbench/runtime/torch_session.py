@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nervbench.errors import LoadError, NervbenchError
 from nervbench.model import checkpoint
-from nervbench.model.nerv import FrameDecoder
+from nervbench.model.network import FrameDecoder
 from nervbench.model.precision import cast
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, time_positions
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
-from nervbench.errors import LoadError, NervbenchError
+from nervbench.errors import LoadError, NervbenchError, UnsupportedError
 from nervbench.model import checkpoint
 from nervbench.model.nerv import Nerv
 from nervbench.records import DeviceCard
@@ -121,6 +121,9 @@ class Winograd:
             network = checkpoint.load(opening.path).model().eval()
         except NervbenchError as error:
             raise LoadError(str(error)) from error
+        if not isinstance(network, Nerv) or (network.spec.norm, network.spec.upscale) != ("none", "shuffle"):
+            msg = "the Winograd kernels here are written for NeRV's blocks of convolution, PixelShuffle and activation"
+            raise UnsupportedError(msg)
         blocks = _blocks(network)
         with WinogradSession(network, blocks, opening) as compiling:
             compiling.decode(0)

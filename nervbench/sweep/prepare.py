@@ -21,7 +21,7 @@ from nervbench.files import atomic_path, source_hash
 from nervbench.model import checkpoint as checkpoints
 from nervbench.model.checkpoint import Checkpoint
 from nervbench.model.cost import cost_of
-from nervbench.model.nerv import FrameDecoder, positions
+from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.source import weights_of
 from nervbench.sweep import reference
 from nervbench.sweep.jobs import Exported, ExportJob, Exports, ModelJob, Prepared
@@ -58,7 +58,7 @@ def prepare(job: ModelJob) -> Prepared:
         model=job.model,
         weights=job.weights,
         checkpoint=path,
-        checkpoint_bytes=path.stat().st_size,
+        checkpoint_bytes=checkpoint.size_bytes,
         frames=clip.frames,
         starts=starts,
         costs={precision: cost_of(checkpoint.spec, precision) for precision in job.precisions},

@@ -24,9 +24,9 @@ from nervbench.data.clip import Frames
 from nervbench.errors import CheckpointError, ConfigError, TrainingError
 from nervbench.files import write_atomically
 from nervbench.model import checkpoint
-from nervbench.model.nerv import Nerv, positions
+from nervbench.model.family import Spec, network_of
+from nervbench.model.network import Network, positions, weights
 from nervbench.model.plain import plain_data
-from nervbench.model.spec import NervSpec
 from nervbench.train.losses import LOSSES, mean_psnr
 from nervbench.train.schedule import factor
 
@@ -63,7 +63,7 @@ class Epoch:
     learning_rate: float
 
 
-def train(spec: NervSpec, frames: Frames, recipe: Recipe, folder: Path) -> Iterator[Epoch]:
+def train(spec: Spec, frames: Frames, recipe: Recipe, folder: Path) -> Iterator[Epoch]:
     """Train on (N, H, W, 3) uint8 frames, yielding after every epoch; the state is saved in ``folder``.
 
     Continues from a state that is there. Raises ConfigError where that state is of another model, recipe or clip,
@@ -72,7 +72,7 @@ def train(spec: NervSpec, frames: Frames, recipe: Recipe, folder: Path) -> Itera
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = Nerv(spec)
+        model = network_of(spec)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stub
     optimiser = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, betas=(0.5, 0.999))
     identity = _identity(spec, frames, recipe)
@@ -84,14 +84,14 @@ def train(spec: NervSpec, frames: Frames, recipe: Recipe, folder: Path) -> Itera
         yield epoch  # after the save: whoever stops here loses nothing that was due
 
 
-def trained(spec: NervSpec, frames: int, folder: Path, notes: dict[str, str]) -> checkpoint.Checkpoint:
+def trained(spec: Spec, frames: int, folder: Path, notes: dict[str, str]) -> checkpoint.Checkpoint:
     """The weights of the saved state in ``folder`` as a float16 checkpoint for ``frames`` frames."""
     tensors = _read(folder / STATE)["model"]
-    half = {name: tensor.to(torch.float16).contiguous() for name, tensor in tensors.items()}
+    half = {name: tensor.to(torch.float16).contiguous() for name, tensor in weights(tensors).items()}
     return checkpoint.Checkpoint(spec, half, frames, notes)
 
 
-def _one_epoch(model: Nerv, optimiser: torch.optim.Optimizer, frames: Frames, recipe: Recipe, number: int) -> Epoch:
+def _one_epoch(model: Network, optimiser: torch.optim.Optimizer, frames: Frames, recipe: Recipe, number: int) -> Epoch:
     """All frames once, in an order drawn from the seed and the epoch."""
     order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(recipe.seed * 1_000_003 + number))
     batches = [order[first : first + recipe.batch] for first in range(0, len(order), recipe.batch)]
@@ -128,7 +128,7 @@ def _target(frames: Frames, indices: Tensor) -> Tensor:
     return torch.from_numpy(frames[indices.numpy()]).permute(0, 3, 1, 2).to(torch.float32) / 255
 
 
-def _identity(spec: NervSpec, frames: Frames, recipe: Recipe) -> str:
+def _identity(spec: Spec, frames: Frames, recipe: Recipe) -> str:
     """What a saved state must share with this run to be continued by it."""
     digest = hashlib.sha256()
     for frame in frames:
@@ -137,7 +137,7 @@ def _identity(spec: NervSpec, frames: Frames, recipe: Recipe) -> str:
     return json.dumps({"spec": spec.to_json(), "recipe": recipe.to_json(), "clip": clip})
 
 
-def _save(path: Path, identity: str, model: Nerv, optimiser: torch.optim.Optimizer, epoch: int) -> None:
+def _save(path: Path, identity: str, model: Network, optimiser: torch.optim.Optimizer, epoch: int) -> None:
     buffer = io.BytesIO()
     state = {"identity": identity, "model": model.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch}
     torch.save(state, buffer)
@@ -153,7 +153,7 @@ def _read(path: Path) -> dict[str, Any]:
     return state
 
 
-def _restore(path: Path, identity: str, model: Nerv, optimiser: torch.optim.Optimizer) -> int:
+def _restore(path: Path, identity: str, model: Network, optimiser: torch.optim.Optimizer) -> int:
     """Load a saved state if there is one; returns the epoch to go on with."""
     if not path.exists():
         return 0

@@ -14,7 +14,7 @@ from PIL import Image
 from nervbench.cli import main
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
-from nervbench.model.nerv import FrameDecoder, positions
+from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.spec import NervSpec
 
 TINY = NervSpec(fc_dim=4, strides=(2, 1), stem_widths=(8,), lower_width=4, embed_levels=4)

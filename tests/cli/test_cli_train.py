@@ -93,7 +93,7 @@ def test_ctrl_c_keeps_the_state(tmp_path: Path, video: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["nerv-x"], "unknown model 'nerv-x'; known: nerv-l, "),
+        (["nerv-x"], "unknown model 'nerv-x'; known: ffn-12.7m, "),
         (["nerv-xs", "--clip", "none.mp4"], "clip none.mp4: no such file or folder"),
     ],
 )

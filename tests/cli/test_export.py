@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from nervbench.model import checkpoint
-from nervbench.model.nerv import FrameDecoder
+from nervbench.model.network import FrameDecoder
 
 
 @pytest.mark.parametrize("form", ["onnx", "torchscript"])

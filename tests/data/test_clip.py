@@ -374,7 +374,7 @@ class TestReading:
     def test_an_unknown_filter(self, tmp_path: Path) -> None:
         """A filter that is not known is refused with the known ones."""
         clip = open_clip(images(tmp_path / "a", ["1.png"]))
-        with pytest.raises(ClipError, match="unknown filter 'cubic'; known: bicubic, bilinear, box, lanczos"):
+        with pytest.raises(ClipError, match="unknown filter 'cubic'; known: bicubic, bilinear, box, crop, lanczos"):
             load(clip, (3, 2), "cubic")
 
 

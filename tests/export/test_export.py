@@ -23,7 +23,7 @@ from nervbench.export.base import FORMATS, describe, produce, write
 from nervbench.export.rewrites import rewritten
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
-from nervbench.model.nerv import FrameDecoder
+from nervbench.model.network import FrameDecoder
 from nervbench.model.spec import NervSpec
 
 SPEC = NervSpec(fc_dim=4, strides=(2, 2), stem_widths=(8,), lower_width=4, fc_height=3, fc_width=4)

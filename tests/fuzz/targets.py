@@ -18,8 +18,8 @@ from nervbench.data import clip as clips
 from nervbench.data.containers import announced_bytes
 from nervbench.errors import NervbenchError
 from nervbench.model import checkpoint
+from nervbench.model.family import from_json
 from nervbench.model.source import weights_of
-from nervbench.model.spec import from_json
 from nervbench.model.zoo import MODELS
 from nervbench.records import case_of
 from nervbench.report.compose import Surroundings, page

@@ -16,7 +16,7 @@ from onnxscript import ir
 from nervbench.export.base import write
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
-from nervbench.model.nerv import FrameDecoder
+from nervbench.model.network import FrameDecoder
 from nervbench.model.spec import NervSpec
 from nervbench_kernels.rewrites.graph import Outcome, Rule, rewrite
 from nervbench_kernels.rewrites.head import HEAD_FIRST

@@ -7,8 +7,8 @@ import pytest
 import torch
 from numba import njit
 
-from nervbench.model.nerv import ACTIVATIONS as MODULES
-from nervbench.model.nerv import activation
+from nervbench.model.network import ACTIVATIONS as MODULES
+from nervbench.model.network import activation
 from nervbench_kernels.ops import scalar
 
 X = np.unique(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nervbench.model.nerv import activation
+from nervbench.model.network import activation
 from nervbench_kernels.ops import winograd
 from nervbench_kernels.ops.upscale_block import TILES, Block, Head, reference
 

@@ -14,7 +14,7 @@ import torch
 from nervbench.errors import CheckpointError
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import FORMAT, METADATA, Checkpoint
-from nervbench.model.nerv import FrameDecoder, positions
+from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.spec import NervSpec
 from nervbench.model.zoo import MODELS
 

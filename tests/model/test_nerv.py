@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from nervbench.model.nerv import ACTIVATIONS, FrameDecoder, Nerv, PositionalEmbedding, activation, positions
+from nervbench.model.nerv import Nerv
+from nervbench.model.network import ACTIVATIONS, FrameDecoder, PositionalEmbedding, activation, positions
 from nervbench.model.spec import NervSpec
 
 TINY = NervSpec(fc_dim=4, strides=(2, 1), stem_widths=(8,), fc_height=3, fc_width=5, lower_width=6, embed_levels=5)
@@ -40,7 +41,7 @@ def test_embedding_by_hand() -> None:
     for level in range(40):
         by_hand[:, 2 * level] = np.sin(1.25**level * math.pi * t)
         by_hand[:, 2 * level + 1] = np.cos(1.25**level * math.pi * t)
-    found = PositionalEmbedding(1.25, 40)(positions(torch.arange(132), 132)).numpy()
+    found = PositionalEmbedding(1.25, 40)(positions(torch.arange(132), 132)[:, None]).numpy()
     assert found.shape == (132, 80)
     # The largest angle is 18,900; half a unit in its last float32 digit is 0.001.
     np.testing.assert_allclose(found, by_hand, atol=3e-3)
@@ -49,7 +50,7 @@ def test_embedding_by_hand() -> None:
 
 def test_embedding_of_the_first_frame() -> None:
     """At t = 0 every sine is 0 and every cosine 1."""
-    assert PositionalEmbedding(1.25, 3)(torch.zeros(1)).tolist() == [[0, 1, 0, 1, 0, 1]]
+    assert PositionalEmbedding(1.25, 3)(torch.zeros(1, 1)).tolist() == [[0, 1, 0, 1, 0, 1]]
 
 
 def test_forward_by_hand() -> None:
@@ -58,7 +59,7 @@ def test_forward_by_hand() -> None:
     model = Nerv(TINY).eval()
     weights = model.state_dict()
     t = torch.tensor([0.25, 0.75])
-    x = PositionalEmbedding(1.25, 5)(t)
+    x = PositionalEmbedding(1.25, 5)(t[:, None])
     for layer in ("stem.0", "stem.2"):
         x = x @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"]
         x = x * torch.sigmoid(x)
@@ -98,12 +99,12 @@ def test_sigmoid_output() -> None:
 def test_low_precision_keeps_embedding_and_output(dtype: torch.dtype) -> None:
     """In a 16-bit type neighbouring frames keep different embeddings, and frames come out as float32."""
     model = Nerv(TINY).to(dtype)
-    model.embedding = PositionalEmbedding(1.25, 40)
+    model.pe = PositionalEmbedding(1.25, 40)
     near = model.embedding(torch.tensor([130 / 132, 131 / 132]))
     assert near.dtype == torch.float32
     assert (near[0] - near[1]).abs().max() > 0.5
     plain = Nerv(TINY).to(dtype)
-    plain.embedding = PositionalEmbedding(1.25, 5)
+    plain.pe = PositionalEmbedding(1.25, 5)
     assert plain.dtype == dtype
     assert plain(torch.tensor([0.5])).dtype == torch.float32
 

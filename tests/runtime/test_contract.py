@@ -22,7 +22,7 @@ from nervbench.errors import FellBackError, LoadError
 from nervbench.export.base import produce
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
-from nervbench.model.nerv import FrameDecoder, positions
+from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.spec import NervSpec
 from nervbench.quality import mse_per_frame, psnr_from_mse
 from nervbench.records import DeviceCard

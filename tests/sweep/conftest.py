@@ -17,7 +17,7 @@ from PIL import Image
 
 from nervbench.config import Bench, ClipSource, Limits, MatrixEntry, ModelEntry, Stopping, Verify
 from nervbench.model import checkpoint
-from nervbench.model.nerv import FrameDecoder, positions
+from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.zoo import spec_of
 from nervbench.records import Result, case_of
 from nervbench.sweep import child, local, process
