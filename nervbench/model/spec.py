@@ -210,7 +210,7 @@ FAMILY = Family(
     deviation=_deviation,
     remarks={
         "nerv-s-10blocks": "the source study's table says 5,200,975 parameters; the layers that it prints, and this "
-        "model, have 3,540,175. Its number is that of NeRV-S with one convolution of 26 to 26 channels and six of 96 to "
-        "384 added"
+        "model, have 3,540,175. Its number is that of NeRV-S with one convolution of 26 to 26 channels and six of 96 "
+        "to 384 added"
     },
 )
