@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 
 from nervbench.cli._progress import progress
 from nervbench.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from nervbench.data.clip import Frames
     from nervbench.model.checkpoint import Checkpoint
 
@@ -29,12 +33,27 @@ MOST_FRAMES = 10_000_000
     "--fps", type=click.FloatRange(0.1, 1000), default=25.0, show_default=True, help="Frames a second of the mp4."
 )
 @click.option("--total", type=click.IntRange(1, 1 << 24), help="Frames of the clip, where the checkpoint does not say.")
-def command(checkpoint: str, out: Path, chosen: str | None, fps: float, total: int | None) -> None:
+@click.option(
+    "--times",
+    type=click.IntRange(1, 8),
+    default=1,
+    show_default=True,
+    help="Slow motion: so many frames for each, those between two frames from the same weights. --frames counts them.",
+)
+@click.option(
+    "--beside",
+    "source",
+    help="Put this source on the left of each frame: a video, a folder of images, or 'bigbuckbunny'.",
+)
+def command(
+    checkpoint: str, out: Path, chosen: str | None, fps: float, total: int | None, times: int, source: str | None
+) -> None:
     """Decode CHECKPOINT (a file, or the name of a shipped model) in fp32 to a video, or to PNG files named by frame.
 
     \b
     Example:  nervbench decode nerv-xs -o bunny.mp4
               nervbench decode nerv-xs -o frames --frames 0,65,131
+              nervbench decode nerv-xs -o slow.mp4 --times 4 --beside bigbuckbunny
     """  # noqa: D301 (click wants the character)
     as_video = _wants_video(out)
     from nervbench.cli._checkpoint import opened
@@ -42,13 +61,18 @@ def command(checkpoint: str, out: Path, chosen: str | None, fps: float, total: i
 
     loaded = opened(checkpoint)
     frames = _length(checkpoint, loaded, total)
-    indices = parse_frames(chosen, frames) if chosen is not None else tuple(range(frames))
-    pieces = _with_progress(loaded, frames, indices)
+    count = times * (frames - 1) + 1  # after the last frame there is nothing to be between
+    indices = parse_frames(chosen, count) if chosen is not None else range(count)
+    pieces = _with_progress(loaded, frames * times, indices)
+    width = loaded.spec.width
+    if source:
+        pieces = _beside(pieces, _sources(source, loaded, frames, indices, times))
+        width *= 2
     if as_video:
         write_video(out, (piece for _, piece in pieces), fps)
     else:
         write_images(out, pieces)
-    click.echo(f"{out}: {len(indices)} frames of {loaded.spec.width}×{loaded.spec.height}")
+    click.echo(f"{out}: {len(indices)} frames of {width}×{loaded.spec.height}")
 
 
 def parse_frames(text: str, frames: int) -> tuple[int, ...]:
@@ -99,6 +123,45 @@ def _length(name: str, loaded: Checkpoint, total: int | None) -> int:
         msg = f"checkpoint {name} has {loaded.frames} frames, --total says {total}; leave it out"
         raise ConfigError([msg])
     return loaded.frames or total or 1
+
+
+def _sources(
+    source: str, loaded: Checkpoint, frames: int, indices: Sequence[int], times: int
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """The source frame (H, W, 3) of each index; of one between two frames, the earlier of them.
+
+    The clip is read once, from the beginning. Raises ConfigError where the indices go back, or the clip is another.
+    """
+    from nervbench.data.clip import open_clip, read, trained_filter
+
+    clip = open_clip(source)
+    if clip.frames != frames:
+        msg = f"--beside: the clip {clip.name} has {clip.frames} frames, the checkpoint {frames}"
+        raise ConfigError([msg])
+    if any(later < earlier for earlier, later in itertools.pairwise(indices)):
+        msg = "--beside reads the source in order; give --frames in rising order"
+        raise ConfigError([msg])
+    size = (loaded.spec.width, loaded.spec.height)
+    return _each(read(clip, size, trained_filter(loaded.notes)), indices, times)
+
+
+def _each(pieces: Iterator[Frames], indices: Sequence[int], times: int) -> Iterator[npt.NDArray[np.uint8]]:
+    """The frame index // times of a clip's pieces, for each index."""
+    numbered = enumerate(itertools.chain.from_iterable(pieces))
+    number, frame = next(numbered)
+    for index in indices:
+        while number < index // times:
+            number, frame = next(numbered)
+        yield frame
+
+
+def _beside(
+    pieces: Iterator[tuple[Sequence[int], Frames]], sources: Iterator[npt.NDArray[np.uint8]]
+) -> Iterator[tuple[Sequence[int], Frames]]:
+    """Each frame with its source on the left: (N, H, 2 · W, 3)."""
+    for some, piece_NHW3 in pieces:
+        left_NHW3 = np.stack(list(itertools.islice(sources, len(piece_NHW3))))
+        yield some, np.concatenate([left_NHW3, piece_NHW3], axis=2)
 
 
 def _with_progress(loaded: Checkpoint, frames: int, indices: Sequence[int]) -> Iterator[tuple[Sequence[int], Frames]]:

@@ -45,6 +45,32 @@ def test_images(run: Run, tiny_file: Path, tmp_path: Path, decoded: Path) -> Non
         assert np.abs(found - np.asarray(Image.open(decoded / f"{int(name[6:11])}.png"))).max() <= 1
 
 
+def test_slow_motion(run: Run, tiny_file: Path, tmp_path: Path) -> None:
+    """Three times as many frames up to the last: every third is a frame of the clip, the others are between."""
+    assert run("decode", tiny_file, "-o", tmp_path / "once").code == 0
+    outcome = run("decode", tiny_file, "-o", tmp_path / "slow", "--times", 3)
+    names = sorted(path.name for path in (tmp_path / "slow").iterdir())
+
+    assert outcome.out.endswith("13 frames of 32×18\n")
+    assert names == [f"frame_{index:05d}.png" for index in range(13)]
+    for index in range(5):
+        once = np.asarray(Image.open(tmp_path / "once" / f"frame_{index:05d}.png")).astype(int)
+        assert np.abs(once - np.asarray(Image.open(tmp_path / "slow" / f"frame_{3 * index:05d}.png"))).max() <= 1
+    between = np.asarray(Image.open(tmp_path / "slow" / "frame_00001.png"))
+    assert not np.array_equal(between, np.asarray(Image.open(tmp_path / "slow" / "frame_00000.png")))
+
+
+def test_beside_the_source(run: Run, tiny_file: Path, tmp_path: Path, decoded: Path) -> None:
+    """The source is on the left, the decoded frame on the right; between two frames, the earlier source."""
+    outcome = run("decode", tiny_file, "-o", tmp_path / "out", "--times", 2, "--beside", decoded, "--frames", "3,8")
+
+    assert outcome.out.endswith("2 frames of 64×18\n")
+    for name, source in (("frame_00003.png", "1.png"), ("frame_00008.png", "4.png")):
+        frame = np.asarray(Image.open(tmp_path / "out" / name))
+        assert np.array_equal(frame[:, :32], np.asarray(Image.open(decoded / source)))
+    assert np.abs(frame[:, 32:].astype(int) - np.asarray(Image.open(decoded / "4.png"))).max() <= 1
+
+
 def test_folder_with_a_dot(run: Run, tiny_file: Path, tmp_path: Path) -> None:
     """A folder that is there takes images, whatever its name."""
     (tmp_path / "run.1").mkdir()
@@ -58,6 +84,10 @@ def test_folder_with_a_dot(run: Run, tiny_file: Path, tmp_path: Path) -> None:
     [
         (["-o", "out.gif"], "cannot write '.gif' files (out.gif); give a .mp4 file, or a folder"),
         (["-o", "out", "--frames", "0,5"], "'5' is empty or out of range; frames are 0 to 4"),
+        (["-o", "out", "--times", "2", "--frames", "9"], "'9' is empty or out of range; frames are 0 to 8"),
+        (["-o", "out", "--times", "9"], "9 is not in the range 1<=x<=8"),
+        (["-o", "out", "--beside", "bigbuckbunny"], "the clip bigbuckbunny has 132 frames, the checkpoint 5"),
+        (["-o", "out", "--beside", "none.mp4"], "clip none.mp4: no such file or folder"),
         (["-o", "out", "--frames", "3:3"], "'3:3' is empty or out of range"),
         (["-o", "out", "--frames", "-1"], "'-1' is not a frame"),
         (["-o", "out", "--frames", ""], "'' is not a frame; write 0,65,131 or 10:20"),
