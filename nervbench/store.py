@@ -11,9 +11,10 @@ import errno
 import json
 import os
 import reprlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -22,6 +23,9 @@ from nervbench.records import SCHEMA, Result
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+Record = TypeVar("Record")
+"""What a file holds one of a line: results here, points of rate and distortion in :mod:`nervbench.rates`."""
 
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW  # a link in a folder of others may lead anywhere
 MAX_DIGITS = 19
@@ -60,30 +64,41 @@ def from_line(line: str) -> Result:
 
     Raises ResultsError where the line is not a result, holds a NaN or an infinity, or has a newer schema.
     """
+    return valid(line, Result, SCHEMA)
+
+
+def valid(line: str, kind: type[Record], schema: int) -> Record:
+    """The record of one line, of whatever kind; raises ResultsError as :func:`from_line` does."""
     try:
         fields = json.loads(line, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         msg = f"not JSON ({error})"
         raise ResultsError(msg) from error
-    _check_schema(fields)
+    _check_schema(fields, schema)
     try:
-        return _adapter().validate_json(f"[{line}]")[0]
+        known = _adapter(kind)  # type: ignore[arg-type]      # a class is hashable; mypy doubts it of a variable one
+        record: Record = known.validate_json(f"[{line}]")[0]
     except ValidationError as error:
         msg = "; ".join(_fault(fault) for fault in error.errors(include_url=False)[:3])
         raise ResultsError(_printable(msg)) from error
+    return record
 
 
 def append(path: Path, result: Result) -> None:
-    """Add one line with a single write, and sync it; a torn tail of an earlier kill is cut off first.
+    """Add one result with a single write, and sync it; a torn tail of an earlier kill is cut off first.
 
     Raises OutputError where the file cannot be written; nothing of the line is left behind then.
     """
-    line = f"{to_line(result)}\n".encode()
+    append_line(path, to_line(result))
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line of any record, as :func:`append` does."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, FLAGS, 0o644)
         try:
-            _append(descriptor, line)
+            _append(descriptor, f"{line}\n".encode())
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -96,6 +111,11 @@ def read(path: Path) -> list[Result]:
 
     Raises ResultsError where the file cannot be read, or with the number of the line that is not a result.
     """
+    return read_lines(path, from_line)
+
+
+def read_lines(path: Path, parse: Callable[[str], Record]) -> list[Record]:
+    """All records of a file, each line by ``parse``, as :func:`read` does."""
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
@@ -108,7 +128,7 @@ def read(path: Path) -> list[Result]:
         if not line.strip():
             continue
         try:
-            results.append(from_line(line.decode()))
+            results.append(parse(line.decode()))
         except (ResultsError, UnicodeDecodeError) as error:
             msg = f"{path}, line {number}: {error}"
             raise ResultsError(msg) from error
@@ -116,22 +136,22 @@ def read(path: Path) -> list[Result]:
 
 
 @cache
-def _adapter() -> TypeAdapter[tuple[Result]]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     """The validator; a tuple of one, because settings reach plain dataclasses only from the outside."""
-    return TypeAdapter(tuple[Result], config=ConfigDict(strict=True, allow_inf_nan=False))
+    return TypeAdapter(tuple[kind], config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
-def _check_schema(fields: object) -> None:
+def _check_schema(fields: object, known: int) -> None:
     """Refuse what is not a result at all, and what a newer version has written."""
     if not isinstance(fields, dict):
         msg = "not a result (a JSON object was expected)"
         raise ResultsError(msg)
     schema = fields.get("schema")
     if type(schema) is not int or schema < 1:
-        msg = f"no valid schema number (found {reprlib.repr(schema)}); a result has 'schema': {SCHEMA}"
+        msg = f"no valid schema number (found {reprlib.repr(schema)}); a result has 'schema': {known}"
         raise ResultsError(msg)
-    if schema > SCHEMA:
-        msg = f"written with schema {schema}; this version reads schemas up to {SCHEMA}; upgrade nervbench to read it"
+    if schema > known:
+        msg = f"written with schema {schema}; this version reads schemas up to {known}; upgrade nervbench to read it"
         raise ResultsError(msg)
 
 
