@@ -45,7 +45,7 @@ def fps_against_ceiling(group: Group) -> bytes | None:
         figure, axes = _canvas(rows)
         _bars(axes, rows)
         _dress(axes, group, rows)
-        return _svg(figure)
+        return svg(figure)
 
 
 def caption(text: str, length: int = LABEL_LENGTH) -> str:
@@ -100,7 +100,7 @@ def _dress(axes: Axes, group: Group, rows: tuple[Row, ...]) -> None:
     )
 
 
-def _svg(figure: Figure) -> bytes:
+def svg(figure: Figure) -> bytes:
     """The figure as SVG without date and version."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
