@@ -19,7 +19,7 @@ from nervbench.codec.points import bits_per_pixel, scored, words
 from nervbench.data.clip import Frames
 from nervbench.device.base import Device
 from nervbench.model.checkpoint import Checkpoint
-from nervbench.model.nerv import FrameDecoder, positions
+from nervbench.model.network import FrameDecoder, positions
 from nervbench.rates import NETWORK, RatePoint, Source, Timed
 
 WARM_UP = 2
