@@ -5,15 +5,42 @@ PSNR and MS-SSIM of each frame, then their mean and their worst; bits per pixel 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from nervbench.data.clip import AS_IT_IS, DEFAULT_FILTER, Clip, Frames, Size, read
+from nervbench.data.clip import AS_IT_IS, DEFAULT_FILTER, Clip, Frames, Size, read, trained_filter
+from nervbench.model.checkpoint import Checkpoint
+from nervbench.model.network import FrameDecoder, positions
 from nervbench.quality import ms_ssim_per_frame, psnr_per_frame, summary
 from nervbench.records import Quality
+
+PIXELS_AT_ONCE = 500_000  # eager keeps several feature maps of hundreds of channels for each
+
+
+def decoded(loaded: Checkpoint, frames: int, indices: Sequence[int]) -> Iterator[tuple[Sequence[int], Frames]]:
+    """Decode frames of ``indices`` in fp32 eager, a few at a time: (indices, frames (N, H, W, 3) uint8)."""
+    decoder = FrameDecoder(loaded.model()).eval()
+    batch = max(1, min(8, PIXELS_AT_ONCE // (loaded.spec.width * loaded.spec.height)))
+    for start in range(0, len(indices), batch):
+        some = indices[start : start + batch]
+        with torch.inference_mode():
+            frames_NHW3 = decoder(positions(torch.tensor(some), frames)).numpy()
+        yield some, frames_NHW3
+
+
+def score(
+    loaded: Checkpoint, clip: Clip, tell: Callable[[int, float], object] = lambda _done, _psnr_db: None
+) -> Quality:
+    """The quality of a checkpoint on its whole clip; ``tell`` is called with the frames done and their mean PSNR."""
+    scorer = Scorer(clip, (loaded.spec.width, loaded.spec.height), trained_filter(loaded.notes))
+    for indices, frames in decoded(loaded, clip.frames, range(clip.frames)):
+        scorer.add(indices, frames)
+        tell(indices[-1] + 1, scorer.psnr_db() or 0.0)
+    return scorer.quality(loaded.size_bytes)
 
 
 class Scorer:

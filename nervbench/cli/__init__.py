@@ -21,6 +21,7 @@ VERBS = {
     "doctor": "Show this device, what can run on it, and what would make the rest run.",
     "models": "List the models with their parameters and cost.",
     "train": "Train a model on a clip by the authors' recipe.",
+    "tune": "Search for the recipe that trains a model best.",
     "eval": "Score a checkpoint against its source clip.",
     "decode": "Decode frames of a checkpoint to a video or to images.",
     "export": "Export a model to ONNX or TorchScript.",

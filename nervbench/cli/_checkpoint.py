@@ -1,23 +1,17 @@
-"""A checkpoint named on the command line, and its frames."""
+"""A checkpoint named on the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
 import click
-import torch
 
-from nervbench.data.clip import Frames
 from nervbench.errors import CheckpointError, ConfigError, unknown
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
-from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.source import weights_of
 from nervbench.model.zoo import MODELS
-
-PIXELS_AT_ONCE = 500_000  # eager keeps several feature maps of hundreds of channels for each
 
 
 def opened(name: str) -> Checkpoint:
@@ -37,17 +31,6 @@ def opened(name: str) -> Checkpoint:
         return checkpoint.load(path)  # raises, saying what is wrong with the path
     msg = f"no such file, and {unknown('model', name, MODELS)}"
     raise CheckpointError(msg)
-
-
-def decoded(loaded: Checkpoint, frames: int, indices: Sequence[int]) -> Iterator[tuple[Sequence[int], Frames]]:
-    """Decode frames of ``indices`` in fp32 eager, a few at a time: (indices, frames (N, H, W, 3) uint8)."""
-    decoder = FrameDecoder(loaded.model()).eval()
-    batch = max(1, min(8, PIXELS_AT_ONCE // (loaded.spec.width * loaded.spec.height)))
-    for start in range(0, len(indices), batch):
-        some = indices[start : start + batch]
-        with torch.inference_mode():
-            frames_NHW3 = decoder(positions(torch.tensor(some), frames)).numpy()
-        yield some, frames_NHW3
 
 
 def chosen(model: str, weights: str | None) -> Checkpoint:

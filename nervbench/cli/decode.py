@@ -165,7 +165,7 @@ def _beside(
 
 
 def _with_progress(loaded: Checkpoint, frames: int, indices: Sequence[int]) -> Iterator[tuple[Sequence[int], Frames]]:
-    from nervbench.cli._checkpoint import decoded
+    from nervbench.scoring import decoded
 
     done = 0
     with progress("decode", len(indices)) as advance:

@@ -71,16 +71,10 @@ def _check_same_length(name: str, loaded: Checkpoint, clip: Clip) -> None:
 
 
 def _score(loaded: Checkpoint, clip: Clip) -> Quality:
-    from nervbench.cli._checkpoint import decoded
-    from nervbench.data.clip import trained_filter
-    from nervbench.scoring import Scorer
+    from nervbench.scoring import score
 
-    scorer = Scorer(clip, (loaded.spec.width, loaded.spec.height), trained_filter(loaded.notes))
     with progress("eval", clip.frames) as advance:
-        for indices, frames in decoded(loaded, clip.frames, range(clip.frames)):
-            scorer.add(indices, frames)
-            advance(indices[-1] + 1, f"PSNR {scorer.psnr_db():.2f} dB")
-    return scorer.quality(loaded.size_bytes)
+        return score(loaded, clip, lambda done, psnr_db: advance(done, f"PSNR {psnr_db:.2f} dB"))
 
 
 def _lines(model: dict[str, int | str], quality: Quality, clip: Clip) -> list[str]:

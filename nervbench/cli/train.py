@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from nervbench.cli._progress import progress
+from nervbench.cli._trainings import train_each, videos_in
 from nervbench.train.loop import Recipe
 from nervbench.train.losses import LOSSES
 
@@ -21,7 +22,7 @@ DEFAULT = Recipe()
     "source",
     default="bigbuckbunny",
     show_default=True,
-    help="A video, a folder of images, or 'bigbuckbunny'.",
+    help="A video, a folder of images, 'bigbuckbunny', or a folder of videos: each is trained by itself.",
 )
 @click.option(
     "-o",
@@ -49,7 +50,7 @@ DEFAULT = Recipe()
     show_default=True,
     help="Epochs between saved states.",
 )
-def command(model: str, source: str, out: Path | None, **options: int | float | str) -> None:
+def command(model: str, source: str, out: Path | None, **options: int | float | str) -> int:
     r"""Train MODEL on a clip by the authors' recipe (Adam, batch 1, warm-up and cosine, Fusion6).
 
     Run the same command again to continue after an interruption: the result is that of an uninterrupted run.
@@ -57,25 +58,17 @@ def command(model: str, source: str, out: Path | None, **options: int | float | 
     \b
     Example:  nervbench train nerv-xs --epochs 200 -o runs/bunny
     """
-    from nervbench.data.clip import DEFAULT_FILTER, load, open_clip
-    from nervbench.files import writable_folder
-    from nervbench.model import checkpoint
-    from nervbench.model.zoo import spec_of
-    from nervbench.train.loop import train, trained
+    from nervbench.sweep.local import told
+    from nervbench.train.whole import Order, train_whole
 
     recipe = replace(DEFAULT, **options)  # type: ignore[arg-type]
-    spec = spec_of(model)
-    clip = open_clip(source)
-    folder = writable_folder(out or Path("runs") / model)
-    size = (spec.width, spec.height)
-    frames = load(clip, size)
+    if videos := videos_in(Path(source)):
+        return train_each(model, videos, recipe, out or Path("runs") / model)
+    order = Order(model, source, recipe, out or Path("runs") / model)
     with progress(f"train {model}", recipe.epochs) as advance:
-        for epoch in train(spec, frames, recipe, folder):
-            advance(epoch.number, f"loss {epoch.loss:.4f} PSNR {epoch.psnr_db:.2f} dB")
-    resized = "none" if clip.size == size else DEFAULT_FILTER
-    notes = {"clip": clip.name, "clip_sha256": clip.sha256, "resized_with": resized, "recipe": recipe.to_json()}
-    if clip.credit:
-        notes["credit"] = clip.credit
-    target = folder / f"{model}.safetensors"
-    checkpoint.save(target, trained(spec, clip.frames, folder, notes))
+        target = told(
+            train_whole(order),
+            lambda epoch: advance(epoch.number, f"loss {epoch.loss:.4f} PSNR {epoch.psnr_db:.2f} dB"),
+        )
     click.echo(f"{target}: trained for {recipe.epochs} epochs; score it with: nervbench eval {target} --clip {source}")
+    return 0

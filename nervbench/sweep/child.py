@@ -16,7 +16,7 @@ from typing import Any
 
 from nervbench import errors
 from nervbench.files import write_atomically
-from nervbench.sweep.jobs import AskJob, CaseJob, ExportJob, Failed, Job, ModelJob, PairJob, ProbeJob
+from nervbench.sweep.jobs import AskJob, CaseJob, ExportJob, Failed, Job, ModelJob, PairJob, ProbeJob, TrainJob
 
 ORPHANED = 75
 
@@ -46,6 +46,10 @@ def answer(job: Job) -> Any:
             from nervbench.sweep.worker import run_case  # noqa: PLC0415
 
             return run_case(job)
+        case TrainJob():
+            from nervbench.sweep.training import run_training  # noqa: PLC0415
+
+            return run_training(job)
         case PairJob():
             from nervbench.sweep.turns import take_turns  # noqa: PLC0415
 

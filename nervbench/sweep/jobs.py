@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nervbench.config import ClipSource, Player, Server, Stopping, Verify
 from nervbench.records import Artifact, Case, Cost, DeviceCard
+from nervbench.trials import Setting
 
 ArtifactKey = tuple[str, str]
 """(format, precision)"""
@@ -137,6 +138,22 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainJob:
+    """Train a model on a clip in ``folder`` and score it; name, ``clip`` and ``recipe`` as in a Trial, the answer.
+
+    ``source`` is where the clip is, so that it is found from another working folder too.
+    """
+
+    name: str
+    model: str
+    clip: str
+    source: str
+    recipe: dict[str, Setting]
+    folder: Path
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A job that ended with an error of ours: the class of the error by name, and its message."""
 
@@ -144,5 +161,5 @@ class Failed:
     message: str
 
 
-Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob | PairJob | tuple["Job", ...]
+Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob | PairJob | TrainJob | tuple["Job", ...]
 """What a process can be told to do; of several, done one after the other, the answer is a list."""

@@ -28,6 +28,7 @@ PREPARE_TIMEOUT_S = 24 * 3600.0
 ASK_TIMEOUT_S = 300.0
 RESULTS = "results.jsonl"
 Outcome = TypeVar("Outcome")
+Step = TypeVar("Step")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,8 @@ def preparation(plan: Plan) -> Generator[Event, None, Ready]:
     return Ready(plan, asked, prepared, _export(exports))
 
 
-def told(steps: Generator[Event, None, Outcome], tell: Callable[[Event], object]) -> Outcome:
-    """What steps come to, each of their events told as it comes."""
+def told(steps: Generator[Step, None, Outcome], tell: Callable[[Step], object]) -> Outcome:
+    """What steps come to, each told as it comes."""
     while True:
         try:
             tell(next(steps))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nervbench.cli import _checkpoint
+from nervbench import scoring
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
 
@@ -144,9 +144,9 @@ def test_bad_clip(run: Run, tiny_file: Path, tmp_path: Path) -> None:
 
 def test_batches_do_not_matter(tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Frames decoded one at a time are those decoded together, each with its index."""
-    ((indices, together),) = _checkpoint.decoded(tiny, 5, (4, 0, 2))
-    monkeypatch.setattr(_checkpoint, "PIXELS_AT_ONCE", 1)
-    single = list(_checkpoint.decoded(tiny, 5, (4, 0, 2)))
+    ((indices, together),) = scoring.decoded(tiny, 5, (4, 0, 2))
+    monkeypatch.setattr(scoring, "PIXELS_AT_ONCE", 1)
+    single = list(scoring.decoded(tiny, 5, (4, 0, 2)))
 
     assert tuple(indices) == (4, 0, 2) == tuple(index for (index,), _ in single)
     assert np.abs(together.astype(int) - np.concatenate([frame for _, frame in single])).max() <= 1

@@ -1,0 +1,63 @@
+"""A whole training: the clip opened, the model trained, the checkpoint written, and the checkpoint scored."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nervbench import scoring
+from nervbench.data import clip as clips
+from nervbench.files import writable_folder
+from nervbench.model import checkpoint
+from nervbench.model.zoo import spec_of
+from nervbench.records import Quality
+from nervbench.train.loop import Epoch, Recipe, train, trained
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to train on what, and how; what lies in ``folder`` of an unfinished run of the same order is continued."""
+
+    model: str
+    source: str
+    recipe: Recipe
+    folder: Path
+
+
+def train_whole(order: Order) -> Generator[Epoch, None, Path]:
+    """Yield every epoch as it ends; the answer is the path of the checkpoint.
+
+    Raises ConfigError for an unknown model, ClipError for a clip that cannot be read, and what the training raises.
+    """
+    spec = spec_of(order.model)
+    clip = clips.open_clip(order.source)
+    folder = writable_folder(order.folder)
+    size = (spec.width, spec.height)
+    frames = clips.load(clip, size)
+    yield from train(spec, frames, order.recipe, folder)
+    resized = clips.AS_IT_IS if clip.size == size else clips.DEFAULT_FILTER
+    notes = {"clip": clip.name, "clip_sha256": clip.sha256, "resized_with": resized, "recipe": order.recipe.to_json()}
+    if clip.credit:
+        notes["credit"] = clip.credit
+    target = folder / f"{order.model}.safetensors"
+    checkpoint.save(target, trained(spec, clip.frames, folder, notes))
+    return target
+
+
+def score(path: Path, source: str) -> Quality:
+    """The quality of a checkpoint on all frames of its clip, by fp32 eager."""
+    return scoring.score(checkpoint.load(path), clips.open_clip(source))
+
+
+def settings(recipe: Recipe) -> dict[str, str | int | float | bool]:
+    """All of a recipe that decides the weights, as plain values."""
+    values: dict[str, str | int | float | bool] = json.loads(recipe.to_json())
+    return values
+
+
+def recipe_of(values: dict[str, str | int | float | bool]) -> Recipe:
+    """The recipe of such values; what is not among them is the default."""
+    return dataclasses.replace(Recipe(), **values)  # type: ignore[arg-type]
