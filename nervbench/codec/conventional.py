@@ -36,7 +36,9 @@ YUV420, YUV444 = "yuv420p", "yuv444p"
 PSNR, VISUAL = "psnr", "visual"
 TUNES = (PSNR, VISUAL)
 LOG_BYTES = 1 << 16
-VERSION = re.compile(rb"x264 - core \d+(?: r\d+ \w+)?|x265 \(build \d+\) - [\w.+-]+|SVT-AV1 Encoder Lib [\w.+-]+")
+X265_LOG = "log-level=info:info=0"  # its version on standard error, not with all its options into the file: 2.4 kB
+VERSION = re.compile(rb"x264 - core \d+(?: r\d+ \w+)?|HEVC encoder version [\w.+-]+|SVT-AV1 Encoder Lib [\w.+-]+")
+"""x264 writes it into the file, the others say it as they start."""
 X26X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 
@@ -62,7 +64,7 @@ CODECS = {
     "x264": Codec("libx264", "medium", X26X_PRESETS, (13, 18, 23, 28, 33, 38, 43), (YUV420, YUV444),
                   tuned={"tune": "psnr"}),
     "x265": Codec("libx265", "medium", X26X_PRESETS, (13, 18, 23, 28, 33, 38, 43), (YUV420, YUV444),
-                  tuned={"tune": "psnr"}),
+                  tuned={"tune": "psnr"}, options={"x265-params": X265_LOG}),
     "svt-av1": Codec("libsvtav1", "8", tuple(map(str, range(14))), (10, 20, 30, 40, 50, 60), (YUV420,)),
     "vp9": Codec("libvpx-vp9", "4", tuple(map(str, range(9))), (10, 20, 30, 40, 50, 60), (YUV420, YUV444),
                  preset_option="cpu-used", options={"b": "0", "deadline": "good"}),
@@ -178,7 +180,10 @@ def _encode(file: io.BytesIO, frames_NHW3: Frames, setup: Setup, threads: int, f
         stream.codec_context.colorspace = BT_709
         stream.codec_context.color_range = LIMITED_RANGE
         stream.codec_context.thread_count = threads
-        for frame in chain((to_yuv(frame_HW3, setup.pixel_format) for frame_HW3 in frames_NHW3), (None,)):
+        for index, frame_HW3 in enumerate(chain(frames_NHW3, (None,))):
+            frame = None if frame_HW3 is None else to_yuv(frame_HW3, setup.pixel_format)
+            if frame:
+                frame.pts, frame.time_base = index, 1 / rate
             for packet in stream.encode(frame):
                 payload += packet.size
                 container.mux(packet)
@@ -188,8 +193,9 @@ def _encode(file: io.BytesIO, frames_NHW3: Frames, setup: Setup, threads: int, f
 def _thread_options(codec: str, threads: int) -> dict[str, str]:
     """How each encoder is told; libx264 and libvpx go by the thread count of libav."""
     alone = threads == 1
+    pools = "pools=none:frame-threads=1" if alone else f"pools={threads}"
     return {
-        "x265": {"x265-params": "log-level=error:" + ("pools=none:frame-threads=1" if alone else f"pools={threads}")},
+        "x265": {"x265-params": f"{X265_LOG}:{pools}"},
         "svt-av1": {"svtav1-params": f"lp={min(threads, 6)}"},  # levels of parallelism; there are six
         "vp9": {"row-mt": "0" if alone else "1"},
     }.get(codec, {})

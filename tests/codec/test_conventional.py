@@ -82,7 +82,7 @@ def test_every_codec(name: str) -> None:
 
 def test_version() -> None:
     """x264, x265 and SVT-AV1 say their version in the file or as they start, which the terminal does not see."""
-    for name, start in (("x264", "x264 - core"), ("x265", "x265 (build"), ("svt-av1", "SVT-AV1 Encoder Lib")):
+    for name, start in (("x264", "x264 - core"), ("x265", "HEVC encoder version"), ("svt-av1", "SVT-AV1 Encoder Lib")):
         codec = CODECS[name]
         fast = codec.presets[0] if name.startswith("x") else codec.presets[-1]
         assert (encode(moving(2), Setup(name, fast, 40, YUV420), 1).encoder or "").startswith(start)
