@@ -38,7 +38,7 @@ def command(checkpoint: str, source: str, as_json: bool) -> None:
 
     loaded = opened(checkpoint)
     clip = open_clip(source)
-    _check_same_length(checkpoint, loaded, clip)
+    check_same_length(checkpoint, loaded, clip)
     if loaded.notes.get("clip_sha256", clip.sha256) != clip.sha256:
         click.echo(f"note: {checkpoint} was trained on another file ({loaded.notes.get('clip')})", err=True)
     quality = _score(loaded, clip)
@@ -59,7 +59,8 @@ def command(checkpoint: str, source: str, as_json: bool) -> None:
         click.echo("\n".join(_lines(model, quality, clip)))
 
 
-def _check_same_length(name: str, loaded: Checkpoint, clip: Clip) -> None:
+def check_same_length(name: str, loaded: Checkpoint, clip: Clip) -> None:
+    """Raise CheckpointError where a checkpoint was trained on another number of frames than the clip has."""
     from nervbench.errors import CheckpointError
 
     if loaded.frames not in (None, clip.frames):
