@@ -31,6 +31,8 @@ GOP = 250
 MATRIX, RANGE = "ITU709", "MPEG"
 BT_709, LIMITED_RANGE = 1, 1  # AVCOL_SPC_BT709, AVCOL_RANGE_MPEG
 EXACT = 0x4 | 0x2000 | 0x4000 | 0x40000  # SWS_BICUBIC, _FULL_CHR_H_INT, _FULL_CHR_H_INP, _ACCURATE_RND
+ONE_THREAD: dict[str, Any] = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 18 else {}
+"""Conversions take one thread, where PyAV can tell libswscale: threads are the codec's."""
 DEFAULT_FPS, MOST_FPS = 25.0, 240.0
 YUV420, YUV444 = "yuv420p", "yuv444p"
 PSNR, VISUAL = "psnr", "visual"
@@ -157,7 +159,12 @@ def decoded(data: bytes, threads: int) -> Iterator[av.VideoFrame]:
 def to_rgb(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
     """A decoded frame as (H, W, 3) uint8."""
     rgb = frame.reformat(
-        format="rgb24", src_colorspace=MATRIX, src_color_range=RANGE, dst_color_range="JPEG", interpolation=EXACT
+        format="rgb24",
+        src_colorspace=MATRIX,
+        src_color_range=RANGE,
+        dst_color_range="JPEG",
+        interpolation=EXACT,
+        **ONE_THREAD,
     )
     return np.asarray(rgb.to_ndarray(), np.uint8)
 
@@ -165,7 +172,9 @@ def to_rgb(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
 def to_yuv(frame_HW3: npt.NDArray[np.uint8], pixel_format: str) -> av.VideoFrame:
     """A frame (H, W, 3) uint8 as an encoder takes it."""
     rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame_HW3), format="rgb24")
-    return rgb.reformat(format=pixel_format, dst_colorspace=MATRIX, dst_color_range=RANGE, interpolation=EXACT)
+    return rgb.reformat(
+        format=pixel_format, dst_colorspace=MATRIX, dst_color_range=RANGE, interpolation=EXACT, **ONE_THREAD
+    )
 
 
 def _encode(file: io.BytesIO, frames_NHW3: Frames, setup: Setup, threads: int, fps: float | None) -> int:

@@ -123,9 +123,10 @@ def _decoding_answer(scene: Scene, point: RatePoint) -> str:
     wanted = point.quality.psnr_db
     near = min(base.points, key=lambda other: abs(other.quality.psnr_db - wanted) if other.quality else 0.0)
     psnr_db = near.quality.psnr_db if near.quality else None
+    where = "the same" if near.device == point.device else f"{escape(near.device)}, {_threads(near)}"
     return (
         f"{words}; {escape(base.label)} at {fixed(psnr_db, 1)} dB decodes {_fps(near.decode_rgb)} FPS to RGB and "
-        f"{_fps(near.decode)} to YCbCr ({escape(near.device)}, {_threads(near)})."
+        f"{_fps(near.decode)} to YCbCr ({where})."
     )
 
 
@@ -205,7 +206,7 @@ def _saving(curve: Curve, base: Curve) -> list[str]:
 
 def _not_explained(points: Sequence[RatePoint]) -> str:
     """Rows whose samples scatter, ends that were not reached, and what no row can say."""
-    lines = ["Why a network needs the bits that it needs: pages of its training and of its bitstream go into that."]
+    lines = ["Why a network needs the bits that it needs, and a codec the time: both are measured here and no more."]
     spreads = [(_noise(point), f"{label_of(point)} crf {point.settings.get('crf', UNKNOWN)}") for point in points]
     if noisy := [spread for spread in spreads if spread[0] > NOISY]:
         worst, name = max(noisy)
