@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,12 @@ if TYPE_CHECKING:
 
 POINTS, PAGE = "points.jsonl", "rate.md"
 PAGE_COMMAND = "nervbench rate --page -o FOLDER"
-AUTHORS_SUFFIXES = (".pth", ".pt", ".tar")
 MOST_THREADS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A checkpoint to measure, and the size and hash of its file."""
+    """A checkpoint to measure, the size of the file that decodes it, and the hash of its weights."""
 
     name: str
     loaded: Checkpoint
@@ -163,11 +161,11 @@ class _Frames:
         self._frames: Frames | None = None
 
     def __call__(self) -> Frames:
-        from nervbench.data.clip import DEFAULT_FILTER, FILTERS, frames_at, load
+        from nervbench.data.clip import DEFAULT_FILTER, RESAMPLES, frames_at, load
 
         if self._frames is None:
             size = (self.source.width, self.source.height)
-            resample = self.source.resample if self.source.resample in FILTERS else DEFAULT_FILTER
+            resample = self.source.resample if self.source.resample in RESAMPLES else DEFAULT_FILTER
             every = self.source.frames == self.clip.frames
             self._frames = (
                 load(self.clip, size, resample)
@@ -234,19 +232,13 @@ def _network_points(
 
 
 def _network(name: str, clip: Clip) -> Network:
-    """A checkpoint with its real file's size; of one of the authors', which holds more, a plain file of its weights."""
+    """A checkpoint with the size of the file that decodes it."""
     from nervbench.cli._checkpoint import opened
     from nervbench.cli.eval import check_same_length
-    from nervbench.model.checkpoint import to_bytes
 
-    loaded, _ = opened(name)
+    loaded = opened(name)
     check_same_length(name, loaded, clip)
-    path = Path(name)
-    if path.is_file() and path.suffix not in AUTHORS_SUFFIXES:
-        with path.open("rb") as file:
-            return Network(path.stem, loaded, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
-    content = to_bytes(loaded)
-    return Network(path.stem if path.is_file() else name, loaded, len(content), hashlib.sha256(content).hexdigest())
+    return Network(Path(name).stem if Path(name).is_file() else name, loaded, loaded.size_bytes, loaded.sha256())
 
 
 def _line(point: RatePoint) -> str:

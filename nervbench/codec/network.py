@@ -30,8 +30,8 @@ TRAINED_S = "trained_s"
 def network_point(
     name: str, loaded: Checkpoint, sha256: str, source: Source, threads: int, device: Device
 ) -> RatePoint:
-    """What is known of a point before it is measured; ``sha256`` is of the file."""
-    settings = {"family": loaded.spec.family, "runtime": "eager", "precision": "fp32", "file_sha256": sha256}
+    """What is known of a point before it is measured; ``sha256`` is of the weights."""
+    settings = {"family": loaded.spec.family, "runtime": "eager", "precision": "fp32", "weights_sha256": sha256}
     return RatePoint(name, NETWORK, settings, threads, words(device), source, {"torch": str(torch.__version__)})
 
 

@@ -97,13 +97,22 @@ def _tuner(jobs: Sequence[TrainJob], out: Path, epochs: int, grace: int) -> Any:
 
 
 def _train(config: dict[str, str], jobs: dict[str, TrainJob]) -> None:
-    """One training in a process of Ray's: reports every epoch, and at the end the whole row."""
+    """One training in a process of Ray's: reports every epoch, and at the end the whole row.
+
+    Those of before a kill are reported again: what Ray kept of them may be older than the training's own state.
+    """
     from ray import tune  # noqa: PLC0415
 
-    def report(epoch: Epoch) -> None:
-        tune.report({METRIC: epoch.psnr_db, TIME: epoch.number})
+    job = jobs[config["job"]]
+    before = history(job.folder, int(job.recipe["epochs"]))["curve_db"]
+    for number, psnr_db in enumerate(before, 1):
+        tune.report({METRIC: psnr_db, TIME: number})
 
-    trial = run_training(jobs[config["job"]], report)
+    def report(epoch: Epoch) -> None:
+        if epoch.number > len(before):
+            tune.report({METRIC: epoch.psnr_db, TIME: epoch.number})
+
+    trial = run_training(job, report)
     last = trial.curve_db[-1] if trial.curve_db else 0.0
     tune.report({METRIC: last, TIME: trial.epochs + 1, ROW: trials.to_line(trial)})
 
@@ -132,6 +141,11 @@ def _row(job: TrainJob, last: dict[str, Any]) -> Trial:
 
 
 def _write(out: Path, trial: Trial) -> None:
+    """Write a row, but not twice: what ended just before a kill ends once more, for Ray had not kept that it had."""
+    if trial.status is Status.OK and trial.key in {
+        row.key for row in trials.read(out / FILE) if row.status is Status.OK
+    }:
+        return
     trials.append(out / FILE, trial)
     for tell in _listeners:
         tell(trial)

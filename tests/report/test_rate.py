@@ -52,7 +52,7 @@ def curve(pairs: tuple[tuple[float, float], ...], method: str = "x264", pixels: 
 
 def network(rate: float = 2.04, psnr_db: float = 30.5, name: str = "nerv-xs") -> RatePoint:
     """A point of a network."""
-    settings = {"family": "nerv", "file_sha256": "cd" * 32}
+    settings = {"family": "nerv", "weights_sha256": "cd" * 32}
     decode = Timed(1, (0.04,) * 24, (0.07,) * 24, (0.1,))
     return RatePoint(name, NETWORK, settings, 2, "CPU: a processor", SOURCE, {"torch": "2.13.0"},
                      size_bytes=9, quality=quality(rate, psnr_db), decode_rgb=decode)  # fmt: skip
