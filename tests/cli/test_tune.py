@@ -19,7 +19,6 @@ from nervbench import trials
 from nervbench.data.video import write_video
 from nervbench.report.trials import answer, page, ranked, savings
 from nervbench.trials import FILE, Trial
-from tests.waiting import gone
 
 Run = Callable[..., Any]
 
@@ -55,27 +54,43 @@ def test_grid(run: Run, video: Path, tmp_path: Path) -> None:
     assert trials.read(tmp_path / "out" / FILE) == rows
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray Tune is not installed: the extra tune")
+RAY = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray Tune is not installed: the extra tune")
+ASHA = ("--search", "asha", "--grace", "1")
+
+
+@RAY
+def test_asha(video: Path, tmp_path: Path) -> None:
+    """The training that cannot learn is stopped after its first epoch, and what that saved is said."""
+    ended = subprocess.run(command(video, tmp_path / "out", *ASHA), capture_output=True, text=True, check=False)
+    rows = {row.name: row for row in trials.read(tmp_path / "out" / FILE)}
+
+    assert ended.returncode == 0, ended.stderr
+    assert rows["learning-rate=0.005"].whole
+    assert rows["learning-rate=0.005"].quality
+    assert (rows["learning-rate=1e-06"].epochs, rows["learning-rate=1e-06"].quality) == (1, None)
+    assert "learning-rate=1e-06: stopped after 1 epochs" in ended.stderr
+    assert "Trained 4 of the 6 epochs that all combinations take: 33 % saved." in ended.stdout
+
+
+@RAY
 def test_asha_after_a_kill(video: Path, tmp_path: Path) -> None:
-    """Killed after its first row, the search goes on: each training has one row, and the bad one was stopped early."""
-    words = command(video, tmp_path / "out", "--search", "asha", "--grace", "1")
+    """Killed after its first row, the search goes on: each training ends in one row, and the best is found."""
+    words = command(video, tmp_path / "out", *ASHA)
     first = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
     deadline = time.monotonic() + 120
     while not (tmp_path / "out" / FILE).exists() and first.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    assert gone(first.pid)
+    kept = (tmp_path / "out" / FILE).read_text()
     rest = subprocess.run(words, capture_output=True, text=True, check=False)
-    lines = (tmp_path / "out" / FILE).read_text().splitlines()
-    rows = {row.name: row for row in trials.read(tmp_path / "out" / FILE)}
+    lines = (tmp_path / "out" / FILE).read_text()
 
     assert rest.returncode == 0, rest.stderr
-    assert len(lines) == len(rows) == 2
-    assert rows["learning-rate=0.005"].whole
-    assert rows["learning-rate=0.005"].quality
-    assert rows["learning-rate=1e-06"].epochs == 1
-    assert "Trained 4 of the 6 epochs that all combinations take: 33 % saved." in rest.stdout
+    assert lines.startswith(kept)
+    assert len(kept.splitlines()) == 1
+    assert len(lines.splitlines()) == len(trials.read(tmp_path / "out" / FILE)) == 2
+    assert "Best: learning-rate=0.005, PSNR " in rest.stdout
 
 
 @pytest.mark.parametrize(
