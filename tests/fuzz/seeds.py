@@ -16,12 +16,15 @@ import safetensors.torch as library
 import torch
 from PIL import Image
 
-from nervbench import store
+from nervbench import rates, store, trials
 from nervbench.data.video import write_video
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
+from nervbench.model.hnerv_spec import HnervSpec
 from nervbench.model.spec import NervSpec
 from nervbench.model.zoo import MODELS
+from nervbench.records import Status
+from nervbench.trials import Trial
 from tests.report.factory import a_run
 
 TINY = NervSpec(fc_dim=2, strides=(2, 1), stem_widths=(3,), fc_height=9, fc_width=16, lower_width=2, embed_levels=2)
@@ -77,9 +80,24 @@ def authors() -> list[bytes]:
     return [_saved(content, zipped=zipped) for content in contents for zipped in (True, False)]
 
 
+@functools.cache
+def hnerv() -> list[bytes]:
+    """HNeRV's quantised files in both of PyTorch's formats."""
+    spec = HnervSpec(2, 3, (2,), 2, 1, 2, lower_width=2, max_kernel=1)
+    parts = {name: _coded(tensor) for name, tensor in checkpoint.seeded(spec, 0).tensors.items()}
+    content = {"embed": parts.pop("embed"), "model": parts}
+    return [_saved(content, zipped=zipped) for zipped in (True, False)]
+
+
+def _coded(tensor: torch.Tensor) -> dict[str, torch.Tensor]:
+    codes = (tensor.clamp(-2, 2) * 60 + 128).to(torch.uint8)
+    one = torch.ones([1] * tensor.dim(), dtype=torch.float16)
+    return {"quant": codes, "min": -2 * one, "scale": one / 64}
+
+
 def pickles() -> list[bytes]:
     """The pickle inside a zipped file."""
-    archives = (zipfile.ZipFile(io.BytesIO(content)) for content in authors() if content.startswith(b"PK"))
+    archives = (zipfile.ZipFile(io.BytesIO(content)) for content in (*authors(), *hnerv()) if content[:2] == b"PK")
     return [archive.read(_pickle_of(archive)) for archive in archives]
 
 
@@ -99,6 +117,22 @@ def _pickle_of(archive: zipfile.ZipFile) -> str:
 def results() -> list[bytes]:
     """Lines of results."""
     return [store.to_line(result).encode() for result in a_run()]
+
+
+def trial() -> list[bytes]:
+    """Lines of trainings."""
+    whole = Trial("a", "nerv-xs", {"epochs": 2, "loss": "l1"}, "c", epochs=2, epoch_s=(1.5,), curve_db=(20.0, 21.0))
+    failed = Trial("b", "nerv-xs", {"epochs": 2}, "c", Status.CRASHED, "its process ended")
+    return [trials.to_line(each).encode() for each in (whole, failed)]
+
+
+def points() -> list[bytes]:
+    """Lines of rate and distortion."""
+    scene = rates.Source("c", "ab", 32, 18, 5, "none")
+    timed = rates.Timed(5, (0.1, 0.2), (0.1, 0.2), (0.3,))
+    point = rates.RatePoint("x264", rates.CODEC, {"crf": "23"}, 1, "a CPU", scene, {"av": "18"}, decode=timed)
+    missing = rates.RatePoint("vp9", rates.CODEC, {}, 1, "a CPU", scene, {}, Status.UNSUPPORTED, "no encoder")
+    return [rates.to_line(each).encode() for each in (point, missing)]
 
 
 def images() -> list[bytes]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from nervbench import config, store
+from nervbench import config, rates, store, trials
 from nervbench.cli.decode import parse_frames
 from nervbench.data import clip as clips
 from nervbench.data.containers import announced_bytes
@@ -24,8 +24,13 @@ from nervbench.model.zoo import MODELS
 from nervbench.records import case_of
 from nervbench.report.compose import Surroundings, page
 from nervbench.report.markdown import escape, plain
+from nervbench.report.rate import page as rate_page
+from nervbench.report.rate_curves import scenes_of
 from nervbench.report.rows import groups_of, latest
 from nervbench.report.terminal import table
+from nervbench.report.trials import page as trials_page
+from nervbench.report.trials import savings
+from nervbench.tune.space import draw, numbers
 from tests.fuzz import seeds
 
 RUNTIMES = ("eager", "torchscript", "compiled", "ort", "ov", "winograd")
@@ -113,6 +118,30 @@ def line(data: bytes) -> None:
         _promise(store.from_line(store.to_line(found)) == found, "a result does not come back from its line")
 
 
+def trial(data: bytes) -> None:
+    """A line of trainings, and the page of a file of them."""
+    with _refusing():
+        found = trials.from_line(data.decode(errors="replace"))
+        _promise(trials.from_line(trials.to_line(found)) == found, "a training does not come back from its line")
+        trials_page([found], savings([found], 2, 3), "nervbench tune").encode()
+
+
+def point(data: bytes) -> None:
+    """A line of rate and distortion, and the page of a file of them."""
+    with _refusing():
+        found = rates.from_line(data.decode(errors="replace"))
+        _promise(rates.from_line(rates.to_line(found)) == found, "a point does not come back from its line")
+        rate_page(scenes_of([found]), "nervbench rate --page -o FOLDER", {}).encode()
+
+
+def axis(data: bytes) -> None:
+    """The values that a search may choose from."""
+    with _refusing():
+        found = numbers("--x", plain(data.decode(errors="replace"))[:200], float, 0)
+        chosen = draw({"x": found}, 3, 1)
+        _promise(all(float(choice["x"]) > 0 for choice in chosen), "a number that is not positive")
+
+
 def report(data: bytes) -> None:
     """A file of results, and the page and table that are made of it."""
     with _refusing():
@@ -160,7 +189,7 @@ def video(data: bytes) -> None:
 WORDS = tuple(b'{} "" [[ ]] = . , : nerv-xs bundled seeded:0 eager fp32 offline true nan 1979-05-27 0x """ #'.split())
 PATHS = (b"frame1", b"/", b"10", b"01", b".png", b"a.b", b"\xff")
 TARGETS: dict[str, Target] = {
-    "spec": Target(spec, seeds.specs, 0.14, (b'"fc_dim"', b'"strides"', b"[", b"]")),
+    "spec": Target(spec, seeds.specs, 0.10, (b'"fc_dim"', b'"strides"', b"[", b"]")),
     "safetensors": Target(safetensors, seeds.safetensors, 0.02, (b'"data_offsets"', b'"shape"', b"[0,0]", b'"F32"')),
     "metadata": Target(metadata, seeds.metadata, 0.02, (b'"frames"', b'\\"', b"Infinity")),
     "authors": Target(authors, seeds.authors, 0.02, (b"PK\x03\x04", b"\x1f\x8b\x08\x00", b"ustar")),
@@ -168,9 +197,9 @@ TARGETS: dict[str, Target] = {
         pickled, seeds.pickles, 0.02, (b"h\x01", b"\x85", b"\x86", b"q\x01", b"R", b"b", b"cos\nsystem\n")
     ),
     "bench": Target(bench, lambda: [seeds.BENCH], 0.05, WORDS),
-    "glob": Target(glob, lambda: [b"nerv-xs/*", b"*/ov/*", b"nerv-[!s]?/*/b1"], 0.1, (b"*", b"?", b"[", b"!", b"]")),
-    "frames": Target(frames, lambda: [b"0,65,131", b"10:20", b":5,100:"], 0.1, (b":", b",", b"131", b"132")),
-    "weights": Target(weights, lambda: [b"bundled", b"seeded:0", b"a/b.pth"], 0.1, (b"x" * 300, b"seeded:")),
+    "glob": Target(glob, lambda: [b"nerv-xs/*", b"*/ov/*", b"nerv-[!s]?/*/b1"], 0.08, (b"*", b"?", b"[", b"!", b"]")),
+    "frames": Target(frames, lambda: [b"0,65,131", b"10:20", b":5,100:"], 0.08, (b":", b",", b"131", b"132")),
+    "weights": Target(weights, lambda: [b"bundled", b"seeded:0", b"a/b.pth"], 0.08, (b"x" * 300, b"seeded:")),
     "line": Target(line, seeds.results, 0.12, (b'"schema"', b"1e308", b"5e-324", b"\\ud800", b"0.0")),
     "report": Target(
         report,
@@ -178,6 +207,10 @@ TARGETS: dict[str, Target] = {
         0.02,
         (b"0.0", b"1e308", b"5e-324", b"-1", b"\n"),
     ),
+    "hnerv": Target(authors, seeds.hnerv, 0.02, (b"PK\x03\x04", b"quant", b"scale", b"embed")),
+    "trial": Target(trial, seeds.trial, 0.02, (b'"schema"', b"1e308", b"null", b"-1", b"{}")),
+    "point": Target(point, seeds.points, 0.01, (b'"schema"', b"1e308", b"5e-324", b"null", b"0", b"-1")),
+    "axis": Target(axis, lambda: [b"1,2,4", b"1e-4:1e-2"], 0.05, (b":", b",", b"1e308", b"nan", b"5e-324")),
     "markdown": Target(
         markdown, lambda: [b"a_b [x](http://y)", b"1. *a*|<b>", b"www.a.org"], 0.13, (b"`", b"~~~", b"&lt;")
     ),
