@@ -27,8 +27,8 @@ def plain_data(path: Path, what: str = "checkpoint") -> Any:
     Raises CheckpointError, whose message begins with ``what``, where the file holds more than that or is not whole.
     """
     try:
-        inspect(path)
-        with warnings.catch_warnings(action="ignore"):  # about formats that end in an error all the same
+        with warnings.catch_warnings(action="ignore"):  # about formats and escapes that end in an error all the same
+            inspect(path)
             return torch.load(path, map_location="cpu", weights_only=True)
     except NotPlainError as error:
         msg = f"{what} {path}: refused, {printable(str(error))}; nothing in it was run"
