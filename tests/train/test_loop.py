@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from nervbench.data.clip import Frames
 from nervbench.errors import CheckpointError, ConfigError, OutputError, TrainingError
 from nervbench.model import checkpoint
 from nervbench.model.spec import NervSpec
-from nervbench.train import loop
+from nervbench.train import state as states
 from nervbench.train.loop import STATE, Epoch, Recipe, train, trained
-from nervbench.train.losses import LOSSES, l1
+from nervbench.train.losses import TERMS, Term, l1
 from tests.train.small import RECIPE, SPEC, run, same, state
 
 
@@ -129,26 +130,33 @@ def test_a_loss_that_is_not_finite_ends_the_run(
     """A NaN loss raises TrainingError with what to do, and the last saved state stays as it was."""
     run(frames, tmp_path, 3)
     before = (tmp_path / STATE).read_bytes()
-    monkeypatch.setitem(LOSSES, "fusion6", lambda predicted, target: l1(predicted, target) * float("nan"))
+    monkeypatch.setitem(TERMS, "l1", Term(lambda predicted, target: l1(predicted, target) * float("nan")))
     with pytest.raises(TrainingError, match=r"loss became nan in epoch 3, step 1; .* kept; .*lower --learning-rate"):
         run(frames, tmp_path)
     assert (tmp_path / STATE).read_bytes() == before
 
 
-def test_weights_that_are_not_finite_are_not_saved(
+def test_a_gradient_that_is_not_finite_ends_the_run(
     tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the last step of an epoch spoils the weights, the good state is not replaced by them."""
-    run(frames[:1], tmp_path, 3)
+    """A finite loss with a NaN gradient ends the run before the step, and the last saved state stays as it was."""
+    run(frames, tmp_path, 3)
     before = (tmp_path / STATE).read_bytes()
 
     def finite_without_a_gradient(predicted: Tensor, target: Tensor) -> Tensor:
         return l1(predicted, target) + (predicted - predicted.detach()).sum().square().sqrt()
 
-    monkeypatch.setitem(LOSSES, "fusion6", finite_without_a_gradient)
-    with pytest.raises(TrainingError, match="weights became NaN or infinite in epoch 3; the last saved state is kept"):
-        run(frames[:1], tmp_path)
+    monkeypatch.setitem(TERMS, "l1", Term(finite_without_a_gradient))
+    with pytest.raises(TrainingError, match=r"norm of the gradient became nan in epoch 3, step 1; the last saved"):
+        run(frames, tmp_path)
     assert (tmp_path / STATE).read_bytes() == before
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path, frames: Frames) -> None:
+    """Where the last step of an epoch spoils the weights, they are not saved."""
+    with pytest.raises(TrainingError, match="weights became NaN or infinite in epoch 1; the last saved state is kept"):
+        run(frames[:1], tmp_path, recipe=replace(RECIPE, epochs=1, learning_rate=1e40))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_write_keeps_the_state(tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +168,7 @@ def test_a_failed_write_keeps_the_state(tmp_path: Path, frames: Frames, monkeypa
         msg = "No space left on device"
         raise OutputError(msg)
 
-    monkeypatch.setattr(loop, "write_atomically", full)
+    monkeypatch.setattr(states, "write_atomically", full)
     with pytest.raises(OutputError):
         run(frames, tmp_path)
     monkeypatch.undo()
