@@ -167,7 +167,10 @@ def _parts(records: list[Any], shapes: Mapping[str, tuple[int, ...]], body: byte
     found: dict[str, Floats] = {}
     for record in records:
         name = record.get("name") if isinstance(record, dict) else None
-        if not isinstance(name, str) or name not in shapes or name in coded or name in found:
+        if not isinstance(name, str):
+            msg = "a record of its header has no name"
+            raise ValueError(msg)  # noqa: TRY004 (as above)
+        if name not in shapes or name in coded or name in found:
             msg = f"a record of {names([name])}, which is no tensor of its spec, or a second one"
             raise ValueError(msg)
         shape = shapes[name]

@@ -2,6 +2,7 @@
 
 A table has a byte for each level: 0 where it does not occur, else 1 + 8 · log2(count), rounded. A frequency is thus
 wrong by at most 5 %, which costs well under 0.001 bits a symbol; exact counts would cost three more bytes a level.
+At 8 bits the tables of nerv-xs are 0.2 % of what is coded; of a network of 25,000 weights they are 4 % and more.
 Frequencies are computed with integers, so every machine has the same.
 
 ANS works like a stack: the last symbol in is the first out, so tensors are pushed from the last to the first.

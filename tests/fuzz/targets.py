@@ -79,6 +79,17 @@ def pickled(data: bytes) -> None:
     authors(seeds.with_pickle(data))
 
 
+def coded(data: bytes) -> None:
+    """A .nerv file."""
+    with _refusing():
+        checkpoint.load(_file("made.nerv", data))
+
+
+def summed(data: bytes) -> None:
+    """A .nerv file whose checksums fit: what they would refuse reaches what reads header and symbols."""
+    coded(seeds.with_checksums(data))
+
+
 def bench(data: bytes) -> None:
     """A bench.toml; what is accepted gives cases."""
     with _refusing():
@@ -160,12 +171,16 @@ def video(data: bytes) -> None:
 WORDS = tuple(b'{} "" [[ ]] = . , : nerv-xs bundled seeded:0 eager fp32 offline true nan 1979-05-27 0x """ #'.split())
 PATHS = (b"frame1", b"/", b"10", b"01", b".png", b"a.b", b"\xff")
 TARGETS: dict[str, Target] = {
-    "spec": Target(spec, seeds.specs, 0.14, (b'"fc_dim"', b'"strides"', b"[", b"]")),
+    "spec": Target(spec, seeds.specs, 0.1, (b'"fc_dim"', b'"strides"', b"[", b"]")),
     "safetensors": Target(safetensors, seeds.safetensors, 0.02, (b'"data_offsets"', b'"shape"', b"[0,0]", b'"F32"')),
     "metadata": Target(metadata, seeds.metadata, 0.02, (b'"frames"', b'\\"', b"Infinity")),
     "authors": Target(authors, seeds.authors, 0.02, (b"PK\x03\x04", b"\x1f\x8b\x08\x00", b"ustar")),
     "pickle": Target(
         pickled, seeds.pickles, 0.02, (b"h\x01", b"\x85", b"\x86", b"q\x01", b"R", b"b", b"cos\nsystem\n")
+    ),
+    "coded": Target(coded, seeds.coded, 0.01, (b"\x89NERV\r\n\x1a", b'"tensors"')),
+    "summed": Target(
+        summed, seeds.coded, 0.03, (b'"levels":', b'"low":', b'"flat"', b'"table"', b'"name"', b"\x00" * 64)
     ),
     "bench": Target(bench, lambda: [seeds.BENCH], 0.05, WORDS),
     "glob": Target(glob, lambda: [b"nerv-xs/*", b"*/ov/*", b"nerv-[!s]?/*/b1"], 0.1, (b"*", b"?", b"[", b"!", b"]")),
