@@ -29,6 +29,8 @@ from nervbench.model.network import Network, positions, weights
 from nervbench.model.plain import plain_data
 from nervbench.train.losses import LOSSES, mean_psnr
 from nervbench.train.schedule import factor
+from nervbench.train.start import Start as Start
+from nervbench.train.start import Zeros, begin
 
 STATE = "training-state.pt"
 
@@ -63,22 +65,23 @@ class Epoch:
     learning_rate: float
 
 
-def train(spec: Spec, frames: Frames, recipe: Recipe, folder: Path) -> Iterator[Epoch]:
+def train(spec: Spec, frames: Frames, recipe: Recipe, folder: Path, start: Start | None = None) -> Iterator[Epoch]:
     """Train on (N, H, W, 3) uint8 frames, yielding after every epoch; the state is saved in ``folder``.
 
-    Continues from a state that is there. Raises ConfigError where that state is of another model, recipe or clip,
-    CheckpointError where it is damaged, and TrainingError on a loss or weights that are not finite (the last saved
-    state stays).
+    Begins at random weights, or at those of ``start``. Continues from a state that is there. Raises ConfigError where
+    that state is of another model, recipe, clip or start, CheckpointError where it is damaged or the start is not the
+    model's, and TrainingError on a loss or weights that are not finite (the last saved state stays).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = network_of(spec)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stub
+    zeros = begin(model, start) if start else Zeros()
     optimiser = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, betas=(0.5, 0.999))
-    identity = _identity(spec, frames, recipe)
-    start = _restore(folder / STATE, identity, model, optimiser)
-    for number in range(start, recipe.epochs):
-        epoch = _one_epoch(model, optimiser, frames, recipe, number)
+    identity = _identity(spec, frames, recipe, start)
+    done = _restore(folder / STATE, identity, model, optimiser)
+    for number in range(done, recipe.epochs):
+        epoch = _one_epoch(model, optimiser, zeros, frames, recipe, number)
         if epoch.number % recipe.save_every == 0 or epoch.number == recipe.epochs:
             _save(folder / STATE, identity, model, optimiser, epoch.number)
         yield epoch  # after the save: whoever stops here loses nothing that was due
@@ -91,7 +94,9 @@ def trained(spec: Spec, frames: int, folder: Path, notes: dict[str, str]) -> che
     return checkpoint.Checkpoint(spec, half, frames, notes)
 
 
-def _one_epoch(model: Network, optimiser: torch.optim.Optimizer, frames: Frames, recipe: Recipe, number: int) -> Epoch:
+def _one_epoch(
+    model: Network, optimiser: torch.optim.Optimizer, zeros: Zeros, frames: Frames, recipe: Recipe, number: int
+) -> Epoch:
     """All frames once, in an order drawn from the seed and the epoch."""
     order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(recipe.seed * 1_000_003 + number))
     batches = [order[first : first + recipe.batch] for first in range(0, len(order), recipe.batch)]
@@ -109,6 +114,7 @@ def _one_epoch(model: Network, optimiser: torch.optim.Optimizer, frames: Frames,
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+        zeros.restore()
         losses.append(value)
         qualities.append(mean_psnr(predicted_B3HW, target_B3HW).item())
     # The last step of an epoch has no loss after it that would show what it did.
@@ -128,13 +134,14 @@ def _target(frames: Frames, indices: Tensor) -> Tensor:
     return torch.from_numpy(frames[indices.numpy()]).permute(0, 3, 1, 2).to(torch.float32) / 255
 
 
-def _identity(spec: Spec, frames: Frames, recipe: Recipe) -> str:
+def _identity(spec: Spec, frames: Frames, recipe: Recipe, start: Start | None) -> str:
     """What a saved state must share with this run to be continued by it."""
     digest = hashlib.sha256()
     for frame in frames:
         digest.update(frame.tobytes())
     clip = {"frames": list(frames.shape), "sha256": digest.hexdigest()}
-    return json.dumps({"spec": spec.to_json(), "recipe": recipe.to_json(), "clip": clip})
+    parts = {"spec": spec.to_json(), "recipe": recipe.to_json(), "clip": clip}
+    return json.dumps(parts if start is None else parts | {"start": start.sha256()})
 
 
 def _save(path: Path, identity: str, model: Network, optimiser: torch.optim.Optimizer, epoch: int) -> None:
@@ -159,7 +166,8 @@ def _restore(path: Path, identity: str, model: Network, optimiser: torch.optim.O
         return 0
     state = _read(path)
     if state["identity"] != identity:
-        msg = f"{path} is of another run (model, recipe or clip differ); give another folder with -o, or remove it"
+        advice = "give another folder with -o, or remove it"
+        msg = f"{path} is of another run (model, recipe, clip or first weights differ); {advice}"
         raise ConfigError([msg])
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
