@@ -14,6 +14,7 @@ from PIL import Image
 
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
+from nervbench.train import loop
 
 Run = Callable[..., Any]
 
@@ -91,6 +92,44 @@ def test_length_unknown(run: Run, tiny: Checkpoint, tmp_path: Path) -> None:
     assert "rate         –" in run(*words).out
 
 
+def test_finetuning(run: Run, tiny_file: Path, decoded: Path, tmp_path: Path) -> None:
+    """Training on the clip wins back some of what pruning lost; what was removed stays zero, and no state is left."""
+    words = ("compress", tiny_file, "--prune", 0.5, "--clip", decoded, "--json")
+    plain = json.loads(run(*words, "-o", tmp_path / "plain.nerv").out)
+    outcome = run(*words, "-o", tmp_path / "tuned.nerv", "--finetune-epochs", 20)
+    tuned = json.loads(outcome.out)
+
+    assert outcome.code == 0
+    assert "fine-tune 20/20" in outcome.err
+    assert tuned["psnr_after_db"] > plain["psnr_after_db"]
+    assert tuned["zero_share"] >= 0.499
+    assert not (tmp_path / "tuned.nerv.training").exists()
+    assert json.loads(checkpoint.load(tmp_path / "tuned.nerv").notes["compressed"])["finetune_epochs"] == 20
+
+
+def test_finetuning_goes_on(
+    run: Run, tiny_file: Path, decoded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an interruption the same command goes on, and the file is that of an uninterrupted run."""
+    words = ("compress", tiny_file, "--prune", 0.5, "--clip", decoded, "--finetune-epochs", 4)
+    run(*words, "-o", tmp_path / "whole.nerv")
+    one_epoch, calls = loop._one_epoch, []
+
+    def twice(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return one_epoch(*given)
+
+    monkeypatch.setattr(loop, "_one_epoch", twice)
+    stopped = run(*words, "-o", tmp_path / "stopped.nerv")
+    assert (stopped.code, (tmp_path / "stopped.nerv").exists()) == (130, False)
+    assert run(*words, "-o", tmp_path / "stopped.nerv").code == 0
+
+    assert len(calls) == 5
+    assert (tmp_path / "stopped.nerv").read_bytes() == (tmp_path / "whole.nerv").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -101,6 +140,7 @@ def test_length_unknown(run: Run, tiny: Checkpoint, tmp_path: Path) -> None:
         (["-o", "none/a.nerv"], "there is no folder none"),
         (["-o", "a.mp4"], "cannot write '.mp4' files (a.mp4); give a name that ends in .nerv"),
         (["-o", "folder.nerv"], "folder.nerv is a folder"),
+        (["--finetune-epochs", "2"], "there is nothing to train on; give the clip of the checkpoint with --clip"),
         (["--clip", "none.mp4"], "no such file or folder"),
     ],
 )
