@@ -155,7 +155,7 @@ def decoded(header: Opened, shapes: Mapping[str, tuple[int, ...]], size_bytes: i
     for values in found.values():
         crc = _crc_of(values, crc)
     if crc != header.weights_crc:
-        msg = "its symbols give other weights than were coded; it was made by an incompatible version of constriction"
+        msg = "its symbols give other weights than were coded; it was altered, or coded by another constriction"
         raise ValueError(msg)
     return found
 
