@@ -25,6 +25,7 @@ VERBS = {
     "eval": "Score a checkpoint against its source clip.",
     "decode": "Decode frames of a checkpoint to a video or to images.",
     "rate": "Compare bits, quality and speed with conventional codecs.",
+    "compress": "Prune, quantise and entropy code a checkpoint to a small file.",
     "export": "Export a model to ONNX or TorchScript.",
     "report": "Write the report of a folder of results again.",
     "compare": "Say whether B is faster than A, from their results.",

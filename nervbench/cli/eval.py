@@ -59,6 +59,12 @@ def command(checkpoint: str, source: str, as_json: bool) -> None:
         click.echo("\n".join(_lines(model, quality, clip)))
 
 
+def scored(name: str, loaded: Checkpoint, clip: Clip) -> Quality:
+    """What this verb finds of a checkpoint; raises CheckpointError where the clip has another length."""
+    check_same_length(name, loaded, clip)
+    return _score(loaded, clip)
+
+
 def check_same_length(name: str, loaded: Checkpoint, clip: Clip) -> None:
     """Raise CheckpointError where a checkpoint was trained on another number of frames than the clip has."""
     from nervbench.errors import CheckpointError

@@ -1,5 +1,6 @@
-"""Weights on disk: our safetensors files (spec in the metadata) and the authors' ``.pth`` files.
+"""Weights on disk: our safetensors files (spec in the metadata), our ``.nerv`` files, and the authors' ``.pth`` files.
 
+A ``.nerv`` file holds entropy-coded weights (:mod:`nervbench.bitstream`).
 Nothing in a file is ever executed. A ``.pth`` file does not hold its architecture; its family infers it from the
 shapes, and what shapes cannot say (activation, embedding base, output) is taken from the published recipe and said in
 ``assumed``.
@@ -19,6 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from nervbench.bitstream import container
 from nervbench.errors import CheckpointError, first_line, names, printable
 from nervbench.files import write_atomically
 from nervbench.model import authors
@@ -29,6 +31,7 @@ from nervbench.model.plain import plain_data
 METADATA = "nervbench"
 MAX_FRAMES = 1 << 24  # float32 positions t / T cannot tell more apart
 FORMAT = "nervbench-checkpoint-1"
+CODED_SUFFIX = ".nerv"
 MAX_HEADER_BYTES = 1 << 20  # of a safetensors file, which has names and shapes there, and our metadata
 MAX_NOTE = 10_000
 MAX_PATH = 1000  # letters of one in a message
@@ -110,6 +113,8 @@ def load(path: str | Path) -> Checkpoint:
         raise CheckpointError(msg)
     if path.suffix == ".safetensors":
         checkpoint = _load_safetensors(path)
+    elif path.suffix == CODED_SUFFIX:
+        checkpoint = _load_coded(path)
     else:
         found_in = _foreign(path)
         frames = found_in.spec.frames
@@ -177,8 +182,7 @@ def _load_safetensors(path: Path) -> Checkpoint:
                 raise CheckpointError(msg)
             spec = from_json(metadata["spec"])
             frames = _frames(metadata["frames"]) if "frames" in metadata else None
-            written = json.loads(metadata.get("notes", "{}")).items()
-            notes = {printable(key): printable(str(value), MAX_NOTE) for key, value in written}
+            notes = _notes(json.loads(metadata.get("notes", "{}")))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (safetensors.SafetensorError, OSError) as error:
         msg = f"checkpoint {path}: not a whole safetensors file ({first_line(error)}); it is truncated or damaged"
@@ -187,6 +191,35 @@ def _load_safetensors(path: Path) -> Checkpoint:
         msg = f"checkpoint {path}: its metadata cannot be read ({first_line(error)})"
         raise CheckpointError(msg) from None
     return Checkpoint(spec, tensors, frames, notes)
+
+
+def _load_coded(path: Path) -> Checkpoint:
+    try:
+        with path.open("rb") as file:
+            header = container.opened(file)
+            spec = from_json(json.dumps(header.spec))
+            frames = None if header.frames is None else _frames(header.frames)
+            size_bytes = path.stat().st_size
+            values = container.decoded(header, shapes_of(spec), size_bytes)
+    except OSError as error:
+        msg = f"checkpoint {path}: cannot be read ({error.strerror or error})"
+        raise CheckpointError(msg) from None
+    except ValueError as error:
+        msg = f"checkpoint {path}: {printable(str(error), MAX_NOTE)}"
+        raise CheckpointError(msg) from None
+    tensors = {name: torch.from_numpy(array) for name, array in values.items()}
+    return Checkpoint(spec, tensors, frames, _notes(header.notes), coded_bytes=size_bytes)
+
+
+def shapes_of(spec: Spec) -> dict[str, tuple[int, ...]]:
+    """The shape of every weight that a checkpoint of this spec has."""
+    with torch.device("meta"):
+        network = network_of(spec)
+    return {name: tuple(tensor.shape) for name, tensor in weights(network.state_dict()).items()}
+
+
+def _notes(written: dict[str, Any]) -> dict[str, str]:
+    return {printable(key): printable(str(value), MAX_NOTE) for key, value in written.items()}
 
 
 def _frames(text: object) -> int:
@@ -199,9 +232,7 @@ def _frames(text: object) -> int:
 
 def _check(path: Path, checkpoint: Checkpoint) -> None:
     """Names, shapes and finite values, against the spec."""
-    with torch.device("meta"):
-        network = network_of(checkpoint.spec)
-    expected: dict[str, Any] = {name: tuple(t.shape) for name, t in weights(network.state_dict()).items()}
+    expected: dict[str, Any] = dict(shapes_of(checkpoint.spec))
     found = {name: tuple(tensor.shape) for name, tensor in checkpoint.tensors.items()}
     if found != expected:
         wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))

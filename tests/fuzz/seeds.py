@@ -7,6 +7,7 @@ import io
 import json
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import torch
 from PIL import Image
 
 from nervbench import rates, store, trials
+from nervbench.bitstream.container import FIXED
+from nervbench.codec.compress import compress
 from nervbench.data.video import write_video
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
@@ -62,6 +65,21 @@ def with_metadata(text: bytes) -> bytes:
     header["__metadata__"][checkpoint.METADATA] = text.decode(errors="replace")
     written = json.dumps(header).encode()
     return len(written).to_bytes(8, "little") + written + content[8 + length :]
+
+
+@functools.cache
+def coded() -> list[bytes]:
+    """.nerv files of the tiny weights: in many levels, and in few."""
+    return [compress(tiny(), bits)[0] for bits in (8, 4)]
+
+
+def with_checksums(content: bytes) -> bytes:
+    """The same with the checksums of what it now holds: a mere change of bytes would fail by them."""
+    if len(content) < FIXED.size:
+        return content
+    magic, version, length, _, _, weights_crc = FIXED.unpack(content[: FIXED.size])
+    header, body = content[FIXED.size : FIXED.size + length], content[FIXED.size + length :]
+    return FIXED.pack(magic, version, length, zlib.crc32(header), zlib.crc32(body), weights_crc) + header + body
 
 
 def _saved(content: Any, *, zipped: bool) -> bytes:

@@ -84,6 +84,17 @@ def pickled(data: bytes) -> None:
     authors(seeds.with_pickle(data))
 
 
+def coded(data: bytes) -> None:
+    """A .nerv file."""
+    with _refusing():
+        checkpoint.load(_file("made.nerv", data))
+
+
+def summed(data: bytes) -> None:
+    """A .nerv file whose checksums fit: what they would refuse reaches what reads header and symbols."""
+    coded(seeds.with_checksums(data))
+
+
 def bench(data: bytes) -> None:
     """A bench.toml; what is accepted gives cases."""
     with _refusing():
@@ -196,10 +207,14 @@ TARGETS: dict[str, Target] = {
     "pickle": Target(
         pickled, seeds.pickles, 0.02, (b"h\x01", b"\x85", b"\x86", b"q\x01", b"R", b"b", b"cos\nsystem\n")
     ),
+    "coded": Target(coded, seeds.coded, 0.01, (b"\x89NERV\r\n\x1a", b'"tensors"')),
+    "summed": Target(
+        summed, seeds.coded, 0.03, (b'"levels":', b'"low":', b'"flat"', b'"table"', b'"name"', b"\x00" * 64)
+    ),
     "bench": Target(bench, lambda: [seeds.BENCH], 0.05, WORDS),
     "glob": Target(glob, lambda: [b"nerv-xs/*", b"*/ov/*", b"nerv-[!s]?/*/b1"], 0.08, (b"*", b"?", b"[", b"!", b"]")),
-    "frames": Target(frames, lambda: [b"0,65,131", b"10:20", b":5,100:"], 0.08, (b":", b",", b"131", b"132")),
-    "weights": Target(weights, lambda: [b"bundled", b"seeded:0", b"a/b.pth"], 0.08, (b"x" * 300, b"seeded:")),
+    "frames": Target(frames, lambda: [b"0,65,131", b"10:20", b":5,100:"], 0.06, (b":", b",", b"131", b"132")),
+    "weights": Target(weights, lambda: [b"bundled", b"seeded:0", b"a/b.pth"], 0.06, (b"x" * 300, b"seeded:")),
     "line": Target(line, seeds.results, 0.12, (b'"schema"', b"1e308", b"5e-324", b"\\ud800", b"0.0")),
     "report": Target(
         report,

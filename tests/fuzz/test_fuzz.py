@@ -15,7 +15,7 @@ from tests.fuzz import targets
 from tests.fuzz.mutate import MAX_LENGTH, mutated
 from tests.fuzz.targets import TARGETS, Target
 
-SLOW = {"authors", "pickle", "metadata", "image", "video"}
+SLOW = {"authors", "pickle", "metadata", "coded", "summed", "image", "video"}
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -46,6 +46,8 @@ ACCEPTED = (
     "point",
     "axis",
     "pickle",
+    "coded",
+    "summed",
     "bench",
     "glob",
     "frames",

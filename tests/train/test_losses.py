@@ -12,7 +12,8 @@ from nervbench.train.losses import LOSSES, l1, l2, loss_of, mean_psnr
 
 FACTS = {
     "l2": (1, 0, 0, 0), "l1": (0, 1, 0, 0), "ssim": (0, 0, 1, 0), "fusion1": (0.3, 0, 0.7, 0),
-    "fusion2": (0, 0.3, 0.7, 0),    "fusion3": (0.5, 0, 0.5, 0), "fusion4": (0, 0.5, 0.5, 0), "fusion5": (0.7, 0, 0.3, 0), "fusion6": (0, 0.7, 0.3, 0),
+    "fusion2": (0, 0.3, 0.7, 0),
+    "fusion3": (0.5, 0, 0.5, 0), "fusion4": (0, 0.5, 0.5, 0), "fusion5": (0.7, 0, 0.3, 0), "fusion6": (0, 0.7, 0.3, 0),
     "fusion7": (0.7, 0.3, 0, 0), "fusion8": (0.5, 0.5, 0, 0), "fusion9": (0, 0.9, 0.1, 0), "fusion10": (0, 0.7, 0, 0.3),
     "fusion11": (0, 0.9, 0, 0.1), "fusion12": (0, 0.8, 0, 0.2),
 }  # fmt: skip
