@@ -7,13 +7,11 @@ too, with its reason.
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from nervbench import store
-from nervbench.errors import ResultsError
 from nervbench.records import Quality, Status
 
 SCHEMA = 1
@@ -99,12 +97,7 @@ class RatePoint:
 
 def to_line(point: RatePoint) -> str:
     """One point as one line of JSON, without the newline. Raises ResultsError where it holds a NaN or an infinity."""
-    try:
-        line = json.dumps(dataclasses.asdict(point), allow_nan=False, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
-        msg = f"the point of {point.method} cannot be stored: {error}"
-        raise ResultsError(msg) from error
-    return line.encode("utf-8", "replace").decode()
+    return store.line_of(dataclasses.asdict(point), f"the point of {point.method}")
 
 
 def from_line(line: str) -> RatePoint:
@@ -122,6 +115,4 @@ def read(path: Path) -> list[RatePoint]:
 
     Raises ResultsError with the number of a line that is not a point.
     """
-    if not path.exists():
-        return []
-    return list({point.key: point for point in store.read_lines(path, from_line)}.values())
+    return store.read_last(path, from_line)

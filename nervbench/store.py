@@ -14,7 +14,7 @@ import reprlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -24,6 +24,15 @@ from nervbench.records import SCHEMA, Result
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+
+class _HasKey(Protocol):
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What two records have in common that would come out the same."""
+        ...
+
+
+Keyed = TypeVar("Keyed", bound=_HasKey)
 Record = TypeVar("Record")
 """What a file holds one of a line: results here, points of rate and distortion in :mod:`nervbench.rates`."""
 
@@ -51,10 +60,15 @@ KEYS = (
 def to_line(result: Result) -> str:
     """One result as one line of JSON, without the newline. Raises ResultsError where it holds a NaN or an infinity."""
     fields = dataclasses.asdict(result)
+    return line_of({key: fields[key] for key in KEYS}, f"the result of {result.case.name}")
+
+
+def line_of(fields: dict[str, Any], what: str) -> str:
+    """The fields of a record, of whatever kind, as :func:`to_line` writes them; ``what`` names it in the error."""
     try:
-        line = json.dumps({key: fields[key] for key in KEYS}, allow_nan=False, ensure_ascii=False)
+        line = json.dumps(fields, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
-        msg = f"the result of {result.case.name} cannot be stored: {error}"
+        msg = f"{what} cannot be stored: {error}"
         raise ResultsError(msg) from error
     return line.encode("utf-8", "replace").decode()
 
@@ -133,6 +147,13 @@ def read_lines(path: Path, parse: Callable[[str], Record]) -> list[Record]:
             msg = f"{path}, line {number}: {error}"
             raise ResultsError(msg) from error
     return results
+
+
+def read_last(path: Path, parse: Callable[[str], Keyed]) -> list[Keyed]:
+    """The records of a file, of those with the same key only the last; none where there is no file."""
+    if not path.exists():
+        return []
+    return list({record.key: record for record in read_lines(path, parse)}.values())
 
 
 @cache

@@ -7,13 +7,11 @@ reason.
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from nervbench import store
-from nervbench.errors import ResultsError
 from nervbench.records import Quality, Status
 
 SCHEMA = 1
@@ -71,12 +69,7 @@ class Trial:
 
 def to_line(trial: Trial) -> str:
     """One trial as one line of JSON, without the newline. Raises ResultsError where it holds a NaN or an infinity."""
-    try:
-        line = json.dumps(dataclasses.asdict(trial), allow_nan=False, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
-        msg = f"the training {trial.name} cannot be stored: {error}"
-        raise ResultsError(msg) from error
-    return line.encode("utf-8", "replace").decode()
+    return store.line_of(dataclasses.asdict(trial), f"the training {trial.name}")
 
 
 def from_line(line: str) -> Trial:
@@ -94,6 +87,4 @@ def read(path: Path) -> list[Trial]:
 
     Raises ResultsError with the number of a line that is not a trial.
     """
-    if not path.exists():
-        return []
-    return list({trial.key: trial for trial in store.read_lines(path, from_line)}.values())
+    return store.read_last(path, from_line)
