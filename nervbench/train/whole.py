@@ -15,6 +15,7 @@ from nervbench.model import checkpoint
 from nervbench.model.zoo import spec_of
 from nervbench.records import Quality
 from nervbench.train.loop import Epoch, Recipe, train, trained
+from nervbench.train.losses import loss_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ def train_whole(order: Order) -> Generator[Epoch, None, Path]:
     Raises ConfigError for an unknown model, ClipError for a clip that cannot be read, and what the training raises.
     """
     spec = spec_of(order.model)
+    loss_of(order.recipe.loss, spec.height, spec.width)  # what cannot be is said before a folder is made
     clip = clips.open_clip(order.source)
     folder = writable_folder(order.folder)
     size = (spec.width, spec.height)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import signal
 import subprocess
@@ -16,7 +17,9 @@ import torch
 
 from nervbench.cli import main
 from nervbench.model import checkpoint
-from nervbench.train.loop import STATE
+from nervbench.model.spec import NervSpec
+from nervbench.model.zoo import MODELS
+from nervbench.train.state import STATE, Recipe
 
 
 @pytest.fixture
@@ -95,6 +98,7 @@ def test_ctrl_c_keeps_the_state(tmp_path: Path, video: Path) -> None:
     [
         (["nerv-x"], "unknown model 'nerv-x'; known: ffn-12.7m, "),
         (["nerv-xs", "--clip", "none.mp4"], "clip none.mp4: no such file or folder"),
+        (["nerv-xs", "--clip", "empty"], "clip empty: "),
     ],
 )
 def test_user_errors_are_one_line(
@@ -105,11 +109,12 @@ def test_user_errors_are_one_line(
     named: str,
 ) -> None:
     """A wrong model or clip is one line on stderr and exit code 1, and no folder is made."""
+    (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     printed = refused(capsys, *arguments)
     assert printed.startswith(f"nervbench: {named}")
     assert printed.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,8 +126,65 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, video: Path, capsys: py
 
 
 @pytest.mark.parametrize(
-    "option", [("--epochs", "0"), ("--seed", "-1"), ("--seed", str(10**30)), ("--loss", "l3"), ("--learning-rate", "0")]
+    "option",
+    [
+        ("--epochs", "0"),
+        ("--seed", "-1"),
+        ("--seed", str(10**30)),
+        ("--loss", "l3"),
+        ("--learning-rate", "0"),
+        ("--accumulate", "0"),
+        ("--precision", "fp8"),
+        ("--warmup-share", "1"),
+        ("--evaluate-every", "-1"),
+    ],
 )
 def test_options_out_of_range(capsys: pytest.CaptureFixture[str], option: tuple[str, str]) -> None:
     """An option out of its range is named, with exit code 1."""
     assert f"Invalid value for '{option[0]}'" in refused(capsys, "nerv-xs", *option)
+
+
+def test_an_unknown_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    """A loss that is not known is refused with the known ones and the nearest."""
+    printed = " ".join(refused(capsys, "nerv-xs", "--loss", "fusoin6").split())
+    assert "unknown loss 'fusoin6'; known: fusion1, " in printed
+    assert "did you mean 'fusion6'?" in printed
+
+
+def test_frames_too_small_for_ms_ssim(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    """A model whose frames MS-SSIM cannot take is refused before anything is written, with the losses that can be."""
+    monkeypatch.chdir(tmp_path)
+    small = NervSpec(fc_dim=4, strides=(5, 2), stem_widths=(8,), lower_width=4, embed_levels=6)
+    monkeypatch.setitem(MODELS, "tiny", small)
+    printed = refused(capsys, "tiny", "--loss", "fusion10")
+    assert "frames are 160×90, and loss 'fusion10' needs 161 pixels in height and in width; possible" in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensorboard_is_an_extra(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    """Without its package, --tensorboard is refused with the command that installs it, before anything is written."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    printed = refused(capsys, "nerv-xs", "--tensorboard")
+    assert (
+        "--tensorboard needs the package tensorboardX; install it with: pip install 'nervbench[tensorboard]'" in printed
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_options_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any, video: Path
+) -> None:
+    """Every option reaches the recipe that the checkpoint holds; scalars are written and the decoded PSNR is told."""
+    small = NervSpec(fc_dim=4, strides=(2,), stem_widths=(8,), lower_width=4, embed_levels=6)
+    monkeypatch.setitem(MODELS, "tiny", small)
+    options = "--epochs 2 --batch 2 --accumulate 2 --learning-rate 1e-3 --warmup-share 0.5 --loss fusion4 --seed 7"
+    options += f" --precision bf16 --save-every 1 --evaluate-every 2 --tensorboard --clip {video} -o {tmp_path / 'run'}"
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "tiny", *options.split()])
+    assert ended.value.code == 0
+    assert ", decoded " in capsys.readouterr().err
+    recipe = json.loads(checkpoint.load(tmp_path / "run" / "tiny.safetensors").notes["recipe"])
+    told = Recipe(2, 2, 2, 1e-3, 0.5, "fusion4", "bf16", 7)
+    assert recipe == json.loads(told.to_json())
+    assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
