@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := bench
-.PHONY: bench test lint report bench-trust bench-kills fuzz
+.PHONY: bench test lint report bench-trust bench-kills bench-train fuzz
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,9 @@ bench-trust: $(VENV)/installed
 
 bench-kills: $(VENV)/installed
 	$(BIN)/python -m tests.bench.kills -n $(N)
+
+bench-train: $(VENV)/installed
+	$(BIN)/python -m tests.bench.train --quality 20
 
 report: $(VENV)/installed
 	$(BIN)/nervbench report reports --check

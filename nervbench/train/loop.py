@@ -52,8 +52,8 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """What the steps of a run share."""
+class Run:
+    """What the steps of a run share; the weights in ``model`` and the state of ``optimiser`` change with each."""
 
     model: Network
     forward: Callable[[Tensor], Tensor]
@@ -72,6 +72,21 @@ def train(spec: Spec, frames: Frames, recipe: Recipe, folder: Path, start: Start
     damaged or the start is not the model's, and TrainingError on a loss, gradient or weights that are not finite (the
     last saved state stays).
     """
+    run = prepare(spec, frames, recipe, start)
+    identity = state.identity(spec, frames, recipe, start)
+    done = state.restore(folder / STATE, identity, run.model, run.optimiser)
+    for number in range(done, recipe.epochs):
+        epoch = _one_epoch(run, number)
+        if epoch.number % recipe.save_every == 0 or epoch.number == recipe.epochs:
+            state.save(folder / STATE, identity, run.model, run.optimiser, epoch.number)
+        yield epoch  # after the save: whoever stops here loses nothing that was due
+
+
+def prepare(spec: Spec, frames: Frames, recipe: Recipe, start: Start | None = None) -> Run:
+    """A run before its first step. Raises ConfigError and CheckpointError as :func:`train` does.
+
+    From here on the process keeps the memory that it frees.
+    """
     loss = loss_of(recipe.loss, *frames.shape[1:3])
     _can_run(recipe)
     keep_freed_memory()
@@ -81,14 +96,7 @@ def train(spec: Spec, frames: Frames, recipe: Recipe, folder: Path, start: Start
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stub
     zeros = begin(model, start) if start else Zeros()
     optimiser = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, betas=(0.5, 0.999), fused=True)
-    run = _Run(model, faster(model), loss, optimiser, zeros, frames, recipe)
-    identity = state.identity(spec, frames, recipe, start)
-    done = state.restore(folder / STATE, identity, model, optimiser)
-    for number in range(done, recipe.epochs):
-        epoch = _one_epoch(run, number)
-        if epoch.number % recipe.save_every == 0 or epoch.number == recipe.epochs:
-            state.save(folder / STATE, identity, model, optimiser, epoch.number)
-        yield epoch  # after the save: whoever stops here loses nothing that was due
+    return Run(model, faster(model), loss, optimiser, zeros, frames, recipe)
 
 
 def trained(spec: Spec, frames: int, folder: Path, notes: dict[str, str]) -> checkpoint.Checkpoint:
@@ -98,17 +106,21 @@ def trained(spec: Spec, frames: int, folder: Path, notes: dict[str, str]) -> che
     return checkpoint.Checkpoint(spec, half, frames, notes)
 
 
-def _one_epoch(run: _Run, number: int) -> Epoch:
+def order_of(seed: int, epoch: int, frames: int) -> Tensor:
+    """The order of frames in an epoch, counted from 0."""
+    return torch.randperm(frames, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+
+
+def _one_epoch(run: Run, number: int) -> Epoch:
     """All frames once, in an order drawn from the seed and the epoch."""
     recipe, count = run.recipe, len(run.frames)
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(recipe.seed * 1_000_003 + number))
-    steps = torch.split(order, recipe.batch * recipe.accumulate)
+    steps = torch.split(order_of(recipe.seed, number, count), recipe.batch * recipe.accumulate)
     total_loss = total_psnr = rate = 0.0
     for step, indices in enumerate(steps):
         rate = recipe.learning_rate * factor(number + step / len(steps), recipe.epochs, recipe.warmup_share)
         for group in run.optimiser.param_groups:
             group["lr"] = rate
-        loss, psnr = _one_step(run, indices, f"in epoch {number + 1}, step {step + 1}")
+        loss, psnr = one_step(run, indices, f"in epoch {number + 1}, step {step + 1}")
         total_loss += loss * len(indices)
         total_psnr += psnr * len(indices)
     # The last step of an epoch has no loss after it that would show what it did.
@@ -118,13 +130,13 @@ def _one_epoch(run: _Run, number: int) -> Epoch:
     return Epoch(number + 1, recipe.epochs, total_loss / count, total_psnr / count, rate, decoded)
 
 
-def _one_step(run: _Run, indices: Tensor, where: str) -> tuple[float, float]:
+def one_step(run: Run, indices: Tensor, where: str) -> tuple[float, float]:
     """The gradient over these frames, and a step by it; returns the means of their losses and PSNR."""
     run.optimiser.zero_grad()
     total_loss = total_psnr = 0.0
     for some in torch.split(indices, run.recipe.batch):
         share = len(some) / len(indices)
-        target_B3HW = _target(run.frames, some)
+        target_B3HW = target(run.frames, some)
         with torch.autocast("cpu", torch.bfloat16, enabled=run.recipe.precision == "bf16"):
             predicted_B3HW = run.forward(positions(some, len(run.frames)))
         loss = run.loss(predicted_B3HW, target_B3HW) * share
@@ -152,7 +164,7 @@ def _due(recipe: Recipe, done: int) -> bool:
     return every > 0 and (done % every == 0 or done == recipe.epochs)
 
 
-def _decoded_psnr(run: _Run) -> float:
+def _decoded_psnr(run: Run) -> float:
     """PSNR of each frame as a viewer gets it, in dB, averaged."""
     run.model.eval()
     decoder = FrameDecoder(run.model)
@@ -165,7 +177,7 @@ def _decoded_psnr(run: _Run) -> float:
     return sum(found) / len(found)
 
 
-def _target(frames: Frames, indices: Tensor) -> Tensor:
+def target(frames: Frames, indices: Tensor) -> Tensor:
     """Source frames as (B, 3, H, W) float32 in [0, 1]."""
     return torch.from_numpy(frames[indices.numpy()]).permute(0, 3, 1, 2).to(torch.float32) / 255
 
