@@ -24,6 +24,7 @@ SPEC = NervSpec(fc_dim=4, strides=(5, 2, 2), stem_widths=(8,), fc_height=3, fc_w
         {"strides": (2,), "stem_widths": ()},
         {"strides": (2, 3), "blocks_per_stage": 2},
         {"fc_height": 13, "fc_width": 9},
+        {"strides": (5, 5, 2), "fc_dim": 32, "lower_width": 32},  # with a convolution by Winograd
     ],
 )
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
