@@ -30,8 +30,9 @@ bench-trust: $(VENV)/installed
 bench-kills: $(VENV)/installed
 	$(BIN)/python -m tests.bench.kills -n $(N)
 
+EPOCHS ?= 0
 bench-train: $(VENV)/installed
-	$(BIN)/python -m tests.bench.train --quality 20
+	$(BIN)/python -m tests.bench.train --quality $(EPOCHS)
 
 report: $(VENV)/installed
 	$(BIN)/nervbench report reports --check

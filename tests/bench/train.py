@@ -1,11 +1,11 @@
-"""Whether training is faster than by the authors' recipe, at the same result: ``make bench-train``.
+"""Whether training is faster than by the authors' recipe, at the same result: ``make bench-train [EPOCHS=20]``.
 
 Two processes take turns of some steps, A B B A, on Big Buck Bunny: one trains as the authors' code does (see
 ``tests/train/authors.py``), one as ``nervbench train``. Two, because ours changes how its process keeps memory. The
 ratio of each pair of neighbouring turns is taken, so that what loads the machine for longer than a turn counts for
 both. The first frame of a turn is waited for before the clock starts: the start of four workers is not counted.
 
-``--quality EPOCHS`` trains both for so many epochs from the same seed and prints the PSNR of their decoded frames.
+``--quality EPOCHS`` (make: ``EPOCHS``) trains both for so many epochs from the same seed and prints the PSNR of their decoded frames.
 """
 
 from __future__ import annotations
