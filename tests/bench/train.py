@@ -5,7 +5,8 @@ Two processes take turns of some steps, A B B A, on Big Buck Bunny: one trains a
 ratio of each pair of neighbouring turns is taken, so that what loads the machine for longer than a turn counts for
 both. The first frame of a turn is waited for before the clock starts: the start of four workers is not counted.
 
-``--quality EPOCHS`` (make: ``EPOCHS``) trains both for so many epochs from the same seed and prints the PSNR of their decoded frames.
+``--quality EPOCHS`` (with make: ``EPOCHS``) trains both for so many epochs from the same seed, and prints the PSNR of
+their decoded frames.
 """
 
 from __future__ import annotations
