@@ -56,7 +56,8 @@ def theirs(model: str, frames: Frames, recipe: Recipe, files: list[Path]) -> Sid
     run = authors.begun(spec_of(model), files, recipe)
 
     def step(batch: Any, epoch: int) -> None:
-        run.step(*batch, epoch)
+        target_B3HW, indices = batch
+        run.step(target_B3HW, indices, epoch)
 
     return Side(step, run.batches, lambda batch: batch, run.model, authors.fusion6, run.optimiser, len(frames))
 
