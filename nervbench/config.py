@@ -31,7 +31,7 @@ MAX_DOTS = 64  # in a line; the time tomllib takes for a dotted key grows with t
 MAX_PROBLEMS = 50
 MAX_PROBLEM = 600  # letters
 MAX_CASES = 10_000
-CLIP_NAMES = ("bigbuckbunny",)
+CLIP_NAMES = ("bigbuckbunny", "bikes")
 FILTERS = ("bicubic", "bilinear", "box", "lanczos", "crop")
 MAX_LOSS_DB = {"fp32": 0.02, "bf16": 0.1, "fp16": 0.1, "int8": 0.3}
 """dB of quality that a precision may cost before a case ends WRONG_OUTPUT, unless the file says otherwise."""
@@ -55,7 +55,11 @@ def _name(kind: str, among: Iterable[str] | str) -> AfterValidator:
 
 
 def _existing_clip(source: str, info: ValidationInfo) -> str:
-    return source if source in CLIP_NAMES else _existing(source, _passed(info, "folder"))
+    """A clip, with the number of frames behind a colon where only its beginning is meant."""
+    folder = _passed(info, "folder")
+    found = re.fullmatch(r"(.+)(:[1-9][0-9]{0,8})", source, re.DOTALL)
+    where, first = (found[1], found[2]) if found and not _there(folder / source) else (source, "")
+    return (where if where in CLIP_NAMES else _existing(where, folder)) + first
 
 
 def _existing_weights(weights: str, info: ValidationInfo) -> str:
@@ -70,13 +74,17 @@ def _existing_weights(weights: str, info: ValidationInfo) -> str:
 def _existing(name: str, folder: Path) -> str:
     """A path made relative to the folder of the bench.toml, refused where nothing is there."""
     path = folder / name
-    try:
-        if path.exists():
-            return str(path)
-    except (OSError, ValueError):  # too long, or with a NUL in it
-        pass
+    if _there(path):
+        return str(path)
     msg = f"no such file or folder: {str(path)[:200]!r} (a relative path starts at the folder of the bench.toml)"
     raise ValueError(msg)
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, or with a NUL in it
+        return False
 
 
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]

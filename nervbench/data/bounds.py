@@ -1,0 +1,37 @@
+"""How large a clip may be before it is taken for a mistake or an attack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nervbench.errors import ClipError
+
+MAX_PIXELS = 8192 * 8192  # a larger frame is refused before it is decoded
+MAX_FRAMES = 100_000  # over an hour; more are refused when they have been counted that far
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large a clip may be before it is taken for a mistake or an attack."""
+
+    pixels: int = MAX_PIXELS
+    frames: int = MAX_FRAMES
+
+    def check_pixels(self, path: Path, width: int, height: int) -> None:
+        """Refuse frames that are larger, or empty."""
+        if not 0 < width * height <= self.pixels:
+            msg = (
+                f"clip {path}: frames of {width}x{height}; the bound is {self.pixels} pixels "
+                f"(max_pixels under [clip] in bench.toml raises it)"
+            )
+            raise ClipError(msg)
+
+    def check_frames(self, path: Path, found: int) -> None:
+        """Refuse more frames; ``found`` may be how many were counted so far."""
+        if found > self.frames:
+            msg = (
+                f"clip {path}: {found} frames or more; the bound is {self.frames} "
+                f"(cut the clip, or raise max_frames under [clip] in bench.toml)"
+            )
+            raise ClipError(msg)
