@@ -110,6 +110,9 @@ FAMILY = Family(
         # Ours, 320×180: with these widths two cores train and decode them.
         "siren-xs": PixelwiseSpec("siren", 320, 180, (256, 256)),
         "ffn-xs": PixelwiseSpec("ffn", 320, 180, (256, 256)),
+        # Ours, 320×180, with as many parameters as nerv-xs.
+        "siren-1m": PixelwiseSpec("siren", 320, 180, (980, 980)),
+        "ffn-1m": PixelwiseSpec("ffn", 320, 180, (952, 952)),
         # Table 2 of NeRV's paper, 1280×720, by their millions of parameters.
         **_sizes("siren", {"3.2m": 1784, "6.4m": 2528, "12.7m": 3560}),
         **_sizes("ffn", {"3.2m": 1760, "6.4m": 2496, "12.7m": 3536}),
