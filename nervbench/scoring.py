@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from nervbench.data.clip import AS_IT_IS, DEFAULT_FILTER, Clip, Frames, Size, read, trained_filter
+from nervbench.errors import CheckpointError
 from nervbench.model.checkpoint import Checkpoint
 from nervbench.model.network import FrameDecoder, positions
 from nervbench.quality import ms_ssim_per_frame, psnr_per_frame, summary
@@ -41,6 +42,16 @@ def score(
         scorer.add(indices, frames)
         tell(indices[-1] + 1, scorer.psnr_db() or 0.0)
     return scorer.quality(loaded.size_bytes)
+
+
+def check_same_length(name: str, loaded: Checkpoint, clip: Clip) -> None:
+    """Raise CheckpointError where a checkpoint was trained on another number of frames than the clip has."""
+    if loaded.frames not in (None, clip.frames):
+        msg = (
+            f"checkpoint {name} was trained on {loaded.frames} frames, the clip {clip.name} has {clip.frames}; "
+            f"give the clip it was trained on with --clip"
+        )
+        raise CheckpointError(msg)
 
 
 class Scorer:

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from importlib import resources
-from pathlib import Path
 
 import click
 
-from nervbench.errors import CheckpointError, ConfigError, unknown
-from nervbench.model import checkpoint
+from nervbench.errors import ConfigError
+from nervbench.model import source
 from nervbench.model.checkpoint import Checkpoint
-from nervbench.model.source import weights_of
 from nervbench.model.zoo import MODELS
 
 
-def opened(name: str) -> Checkpoint:
-    """The checkpoint of a path, or of the name of a model that is shipped trained.
+def note(text: str) -> None:
+    """Say on stderr what the user should know of an input."""
+    click.echo(f"note: {text}", err=True)
 
-    Raises CheckpointError, for a name that is neither with the nearest one known.
-    """
-    path = Path(name)
-    if path.is_file():
-        loaded = checkpoint.load(path)
-        if loaded.assumed:
-            click.echo(f"note: {path}: assumed {loaded.assumed}", err=True)
-        return loaded
-    if name in MODELS:
-        return checkpoint.bundled(name)
-    if path.suffix or len(path.parts) != 1:
-        return checkpoint.load(path)  # raises, saying what is wrong with the path
-    msg = f"no such file, and {unknown('model', name, MODELS)}"
-    raise CheckpointError(msg)
+
+def opened(name: str) -> Checkpoint:
+    """The checkpoint of a path, or of the name of a model that is shipped trained; what was assumed of it is said."""
+    return source.opened(name, note)
 
 
 def chosen(model: str, weights: str | None) -> Checkpoint:
@@ -41,4 +30,4 @@ def chosen(model: str, weights: str | None) -> Checkpoint:
             raise ConfigError([msg])
         return opened(model)
     shipped = (resources.files("nervbench.model") / "weights" / f"{model}.safetensors").is_file()
-    return weights_of(model, weights or ("bundled" if shipped else "seeded:0"))
+    return source.weights_of(model, weights or ("bundled" if shipped else "seeded:0"))

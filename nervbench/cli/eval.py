@@ -35,6 +35,7 @@ def command(checkpoint: str, source: str, as_json: bool) -> None:
     """  # noqa: D301 (click wants the character)
     from nervbench.cli._checkpoint import opened
     from nervbench.data.clip import open_clip
+    from nervbench.scoring import check_same_length
 
     loaded = opened(checkpoint)
     clip = open_clip(source)
@@ -61,20 +62,10 @@ def command(checkpoint: str, source: str, as_json: bool) -> None:
 
 def scored(name: str, loaded: Checkpoint, clip: Clip) -> Quality:
     """What this verb finds of a checkpoint; raises CheckpointError where the clip has another length."""
+    from nervbench.scoring import check_same_length
+
     check_same_length(name, loaded, clip)
     return _score(loaded, clip)
-
-
-def check_same_length(name: str, loaded: Checkpoint, clip: Clip) -> None:
-    """Raise CheckpointError where a checkpoint was trained on another number of frames than the clip has."""
-    from nervbench.errors import CheckpointError
-
-    if loaded.frames not in (None, clip.frames):
-        msg = (
-            f"checkpoint {name} was trained on {loaded.frames} frames, the clip {clip.name} has {clip.frames}; "
-            f"give the clip it was trained on with --clip"
-        )
-        raise CheckpointError(msg)
 
 
 def _score(loaded: Checkpoint, clip: Clip) -> Quality:

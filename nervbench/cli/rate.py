@@ -234,7 +234,7 @@ def _network_points(
 def _network(name: str, clip: Clip) -> Network:
     """A checkpoint with the size of the file that decodes it."""
     from nervbench.cli._checkpoint import opened
-    from nervbench.cli.eval import check_same_length
+    from nervbench.scoring import check_same_length
 
     loaded = opened(name)
     check_same_length(name, loaded, clip)

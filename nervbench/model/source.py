@@ -1,13 +1,35 @@
-"""Where the weights of a named model come from, as bench.toml and the command line say it."""
+"""Where weights come from, as bench.toml and the command line say it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
-from nervbench.errors import CheckpointError
+from nervbench.errors import CheckpointError, unknown
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
-from nervbench.model.zoo import spec_of
+from nervbench.model.zoo import MODELS, spec_of
+
+
+def opened(name: str, tell: Callable[[str], object] = lambda _: None) -> Checkpoint:
+    """The checkpoint of a path, or of the name of a model that is shipped trained.
+
+    ``tell`` is called with what had to be assumed of a file that does not say it. Raises CheckpointError, for a name
+    that is neither with the nearest one known.
+    """
+    path = Path(name)
+    if path.is_file():
+        loaded = checkpoint.load(path)
+        if loaded.assumed:
+            tell(f"{path}: assumed {loaded.assumed}")
+        return loaded
+    if name in MODELS:
+        return checkpoint.bundled(name)
+    if path.suffix or len(path.parts) != 1:
+        return checkpoint.load(path)  # raises, saying what is wrong with the path
+    msg = f"no such file, and {unknown('model', name, MODELS)}"
+    raise CheckpointError(msg)
 
 
 def weights_of(model: str, weights: str) -> Checkpoint:
