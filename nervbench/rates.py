@@ -17,6 +17,8 @@ from nervbench.records import Quality, Status
 SCHEMA = 1
 """The version of a line. A reader refuses a newer one."""
 CODEC, NETWORK = "codec", "network"
+FILE = "points.jsonl"
+"""The name of a file of points in its folder."""
 
 
 @dataclass(frozen=True, slots=True)

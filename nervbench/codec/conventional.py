@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nervbench.data.clip import Frames
-from nervbench.errors import UnsupportedError, first_line, printable
+from nervbench.errors import ConfigError, UnsupportedError, first_line, printable, unknown
 
 CONTAINER = "matroska"
 GOP = 250
@@ -115,6 +115,27 @@ def setups(name: str, preset: str | None, tune: str) -> list[Setup]:
     """A setup for each pixel format and quality of a codec."""
     codec = CODECS[name]
     return [Setup(name, preset or codec.preset, crf, pixels, tune) for pixels in codec.formats for crf in codec.crf]
+
+
+def parse_codecs(text: str, tune: str) -> tuple[Setup, ...]:
+    """The setups of ``x264,x265:slow``; raises ConfigError with every part that is not known.
+
+    >>> {setup.preset for setup in parse_codecs("x265:slow", "psnr")}
+    {'slow'}
+    """
+    found: list[Setup] = []
+    problems: list[str] = []
+    for part in dict.fromkeys(part.strip() for part in text.split(",")):
+        name, _, preset = part.partition(":")
+        if name not in CODECS:
+            problems.append(f"--codecs: {unknown('codec', name[:40], CODECS)}")
+        elif preset and preset not in CODECS[name].presets:
+            problems.append(f"--codecs: {unknown(f'preset of {name}', preset[:40], CODECS[name].presets)}")
+        else:
+            found += setups(name, preset or None, tune)
+    if problems:
+        raise ConfigError(problems)
+    return tuple(found)
 
 
 def encode(frames_NHW3: Frames, setup: Setup, threads: int, fps: float | None = None) -> Encoded:

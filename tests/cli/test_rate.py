@@ -13,7 +13,6 @@ from PIL import Image
 
 from nervbench import rates
 from nervbench.cli import cli
-from nervbench.cli import rate as verb
 from nervbench.codec import points as measuring
 from nervbench.model.checkpoint import Checkpoint, save
 from nervbench.rates import NETWORK, RatePoint
@@ -24,7 +23,7 @@ Run = Callable[..., Any]
 
 def made(folder: Path) -> list[RatePoint]:
     """The points of a folder."""
-    return rates.read(folder / verb.POINTS)
+    return rates.read(folder / rates.FILE)
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def test_resumed(
     out = tmp_path / "rate"
     words = ("rate", tiny_file, "--clip", decoded, "--codecs", "x264:ultrafast", "--threads", "1", "-o", out)
     run(*words)
-    before = (out / verb.POINTS).read_bytes(), (out / "rate.md").read_bytes()
+    before = (out / rates.FILE).read_bytes(), (out / "rate.md").read_bytes()
     (out / "rate.md").unlink()
 
     def never(*_: object) -> None:
@@ -71,7 +70,7 @@ def test_resumed(
     monkeypatch.setattr(measuring, "timed", never)
     monkeypatch.setattr("nervbench.codec.network.measured", never)
     assert run(*words).code == 0
-    assert ((out / verb.POINTS).read_bytes(), (out / "rate.md").read_bytes()) == before
+    assert ((out / rates.FILE).read_bytes(), (out / "rate.md").read_bytes()) == before
     (out / "rate.md").unlink()
     assert run("rate", "--page", "-o", out).code == 0
     assert (out / "rate.md").read_bytes() == before[1]
@@ -112,10 +111,10 @@ def test_refused_frames(run: Run, tmp_path: Path) -> None:
     ended = {(point.settings["pixel_format"], point.status) for point in made(out)}
     assert ended == {("yuv420p", Status.UNSUPPORTED), ("yuv444p", Status.OK)}
     assert "UNSUPPORTED: yuv420p takes frames of even sides, these are 31x18" in (out / "rate.md").read_text()
-    before = (out / verb.POINTS).read_bytes()
+    before = (out / rates.FILE).read_bytes()
     again = run("rate", "--clip", tmp_path / "odd", "--codecs", "x264:ultrafast", "--threads", "1", "-o", out)
     assert again.err.count("UNSUPPORTED") == 7  # tried again, and not written twice
-    assert (out / verb.POINTS).read_bytes() == before
+    assert (out / rates.FILE).read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -144,7 +143,7 @@ def test_other_length(run: Run, tiny_file: Path, tmp_path: Path) -> None:
 
 def test_damaged_points(run: Run, decoded: Path, tmp_path: Path) -> None:
     """A points file that holds something else is refused with its line."""
-    (tmp_path / verb.POINTS).write_text('{"schema": 1}\n')
+    (tmp_path / rates.FILE).write_text('{"schema": 1}\n')
     outcome = run("rate", "--clip", decoded, "-o", tmp_path)
     assert outcome.code == 1
     assert "points.jsonl, line 1: method: " in outcome.err
