@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from nervbench.errors import ConfigError
-
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nervbench.codec.compress import Account
-    from nervbench.data.clip import Clip
-    from nervbench.model.checkpoint import Checkpoint
-
-SUFFIX = ".nerv"
+    from nervbench.sweep.compressing import Compressed, CompressOrder
 
 
 @click.command()
@@ -66,101 +56,33 @@ def command(
     Example:  nervbench compress nerv-xs -o bunny.nerv --clip bigbuckbunny
               nervbench compress nerv-xs -o bunny.nerv --bits 6 --prune 0.4 --clip bigbuckbunny --finetune-epochs 10
     """  # noqa: D301 (click wants the character)
-    _check(out, share, epochs if source is None else 0)
-    from nervbench.cli._checkpoint import opened
-    from nervbench.cli.eval import scored
-    from nervbench.codec.compress import compress
-    from nervbench.codec.prune import kept
-    from nervbench.data.clip import open_clip
-    from nervbench.files import write_atomically
-    from nervbench.model import checkpoint as checkpoints
+    from nervbench.cli._checkpoint import note
+    from nervbench.cli._progress import progress
+    from nervbench.sweep.compressing import CompressOrder, compress_whole
 
-    loaded = opened(checkpoint)
-    clip = open_clip(source) if source else None
-    before = scored(checkpoint, loaded, clip).psnr_db if clip else None
-    masks = kept(loaded.tensors, share) if share else {}
-    smaller = _finetuned(loaded, masks, clip, epochs, out) if clip and epochs else _pruned(loaded, masks)
-    data, account = compress(smaller, bits, {"pruned": share, "finetune_epochs": epochs})
-    write_atomically(out, data)
-    if epochs:
-        _forget_training(out)
-    after = scored(str(out), checkpoints.load(out), clip).psnr_db if clip else None
-    frames = loaded.frames or (clip.frames if clip else None)
-    found = _found(account, loaded, frames, share) | {
-        "finetune_epochs": epochs,
-        "psnr_before_db": before,
-        "psnr_after_db": after,
-    }
-    if before is not None and after is not None:
-        found["loss_db"] = before - after
-    found = {"checkpoint": checkpoint, "out": str(out)} | found
+    order = CompressOrder(checkpoint, out, bits, share, source, epochs)
+    found = _found(order, compress_whole(order, progress, note))
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
 
 
-def _check(out: Path, share: float, epochs_without_clip: int) -> None:
-    """Refuse at once what could not be done or written at the end, or would not be found to be a .nerv file again."""
-    if epochs_without_clip:
-        msg = "--finetune-epochs: there is nothing to train on; give the clip of the checkpoint with --clip"
-        raise ConfigError([msg])
-    if math.isnan(share):  # click compares, and NaN is in every range
-        msg = "--prune: NaN is no share; give a number from 0 to 0.99"
-        raise ConfigError([msg])
-    if out.suffix != SUFFIX:
-        msg = f"--out: cannot write '{out.suffix}' files ({out.name}); give a name that ends in {SUFFIX}"
-        raise ConfigError([msg])
-    if out.is_dir():
-        msg = f"--out: {out} is a folder; give the name of a file"
-        raise ConfigError([msg])
-    if not out.parent.is_dir():
-        msg = f"--out: there is no folder {out.parent}; make it first, or choose another"
-        raise ConfigError([msg])
-
-
-def _pruned(loaded: Checkpoint, masks: dict[str, Tensor]) -> Checkpoint:
-    from nervbench.codec.prune import pruned
-
-    return dataclasses.replace(loaded, tensors=pruned(loaded.tensors, masks))
-
-
-def _finetuned(loaded: Checkpoint, masks: dict[str, Tensor], clip: Clip, epochs: int, out: Path) -> Checkpoint:
-    """Train the weights that stay; the state is beside the file to be, until that is written."""
-    from nervbench.cli._progress import progress
-    from nervbench.data.clip import load, trained_filter
-    from nervbench.files import writable_folder
-    from nervbench.train.loop import Recipe, Start, train, trained
-
-    folder = writable_folder(_training(out))
-    frames = load(clip, (loaded.spec.width, loaded.spec.height), trained_filter(loaded.notes))
-    recipe = Recipe(epochs=epochs, save_every=1)
-    with progress("fine-tune", epochs) as advance:
-        for epoch in train(loaded.spec, frames, recipe, folder, Start(loaded.tensors, masks)):
-            advance(epoch.number, f"loss {epoch.loss:.4f} PSNR {epoch.psnr_db:.2f} dB")
-    notes = loaded.notes | {"clip": clip.name, "clip_sha256": clip.sha256}
-    return trained(loaded.spec, clip.frames, folder, notes)
-
-
-def _training(out: Path) -> Path:
-    """Where the state of a fine-tuning is until the file is written."""
-    return out.with_name(f"{out.name}.training")
-
-
-def _forget_training(out: Path) -> None:
-    from nervbench.train.loop import STATE
-
-    with contextlib.suppress(OSError):  # there was none, or something else is in the folder
-        (_training(out) / STATE).unlink()
-        _training(out).rmdir()
-
-
-def _found(account: Account, loaded: Checkpoint, frames: int | None, share: float) -> dict[str, Any]:
+def _found(order: CompressOrder, made: Compressed) -> dict[str, Any]:
     """All that is known of the file; the rate is of its bytes as they lie on the disk."""
-    pixels = frames and frames * loaded.spec.width * loaded.spec.height
-    return dataclasses.asdict(account) | {
-        "pruned_share": share,
+    account = made.account
+    found = {
+        "checkpoint": order.checkpoint,
+        "out": str(order.out),
+        **dataclasses.asdict(account),
+        "pruned_share": order.share,
         "coded_over_entropy": account.coded_bytes / account.entropy_bytes if account.entropy_bytes else None,
-        "bits_per_pixel": 8 * account.file_bytes / pixels if pixels else None,
+        "bits_per_pixel": made.bits_per_pixel,
         "times_smaller": account.float16_bytes / account.file_bytes,
+        "finetune_epochs": order.epochs,
+        "psnr_before_db": made.before and made.before.psnr_db,
+        "psnr_after_db": made.after and made.after.psnr_db,
     }
+    if made.before and made.after:
+        found["loss_db"] = made.before.psnr_db - made.after.psnr_db
+    return found
 
 
 def _lines(found: dict[str, Any]) -> list[str]:

@@ -60,14 +60,6 @@ def command(checkpoint: str, source: str, as_json: bool) -> None:
         click.echo("\n".join(_lines(model, quality, clip)))
 
 
-def scored(name: str, loaded: Checkpoint, clip: Clip) -> Quality:
-    """What this verb finds of a checkpoint; raises CheckpointError where the clip has another length."""
-    from nervbench.scoring import check_same_length
-
-    check_same_length(name, loaded, clip)
-    return _score(loaded, clip)
-
-
 def _score(loaded: Checkpoint, clip: Clip) -> Quality:
     from nervbench.scoring import score
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nervbench.model import checkpoint
@@ -128,6 +129,15 @@ def test_finetuning_goes_on(
 
     assert len(calls) == 5
     assert (tmp_path / "stopped.nerv").read_bytes() == (tmp_path / "whole.nerv").read_bytes()
+
+
+def test_assumed(run: Run, tiny: Checkpoint, tmp_path: Path) -> None:
+    """What had to be assumed of a checkpoint of the authors is a note."""
+    torch.save({"state_dict": tiny.model().state_dict()}, tmp_path / "theirs.pth")
+    outcome = run("compress", tmp_path / "theirs.pth", "-o", tmp_path / "a.nerv")
+
+    assert outcome.code == 0
+    assert f"note: {tmp_path / 'theirs.pth'}: assumed " in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
@@ -132,6 +133,15 @@ def test_usage(run: Run, decoded: Path, tmp_path: Path, words: tuple[str, ...], 
     outcome = run("rate", "--clip", decoded, *words, "-o", tmp_path / "rate")
     assert outcome.code == 1
     assert said in outcome.err
+
+
+def test_assumed(run: Run, tiny: Checkpoint, decoded: Path, tmp_path: Path) -> None:
+    """What had to be assumed of a checkpoint of the authors is a note, also where a later one is refused."""
+    path = tmp_path / "theirs.pth"
+    torch.save({"state_dict": tiny.model().state_dict()}, path)
+    outcome = run("rate", path, tmp_path / "none.pth", "--clip", decoded, "-o", tmp_path / "rate")
+    assert outcome.code == 1
+    assert f"note: {path}: assumed " in outcome.err
 
 
 def test_other_length(run: Run, tiny_file: Path, tmp_path: Path) -> None:
