@@ -7,6 +7,7 @@ import functools
 import hashlib
 import importlib.resources
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,3 +68,12 @@ def writable_folder(path: Path) -> Path:
         msg = f"cannot write to the folder {path}: {error.strerror or error}; choose another with --out"
         raise OutputError(msg) from error
     return path
+
+
+def slug(text: str) -> str:
+    """A text as a file name of small letters, digits, dots and hyphens; ``device`` where nothing of it is left.
+
+    >>> slug("NVIDIA H200"), slug("../..")
+    ('nvidia-h200', 'device')
+    """
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "device"

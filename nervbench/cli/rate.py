@@ -66,14 +66,14 @@ def command(
         from nervbench.sweep.rating import RateOrder, measure
 
         for point in measure(RateOrder(checkpoints, source, wanted, threads, frames, repeats), out, note):
-            click.echo(_line(point), err=True)
+            click.echo(line_of(point), err=True)
     points = rates.read(out / rates.FILE)
     for name, content in report.generate(points, PAGE_COMMAND).items():
         write_atomically(out / name, content)
     click.echo(out / PAGE)
 
 
-def _line(point: RatePoint) -> str:
+def line_of(point: RatePoint) -> str:
     """A point in a line, as it is made."""
     words = f"{point.method} {' '.join(point.settings.get(key, '') for key in ('pixel_format', 'crf'))}".strip()
     words += f", {point.threads} thread{'s' if point.threads != 1 else ''}: "

@@ -14,15 +14,17 @@ import click
 if TYPE_CHECKING:
     from nervbench.config import Bench
     from nervbench.records import Case
+    from nervbench.suites import Scale
     from nervbench.sweep.local import Event, Plan
 
 SOME_CASE_FAILED = 4
 RULES = "rules.json"
+SCALES = ("small", "full")
 WIDE = 160  # columns where the output is a file or a pipe: no name of a case is folded there
 
 
 @click.command()
-@click.argument("bench", type=click.Path(path_type=Path), default=Path("bench.toml"))
+@click.argument("bench", default="bench.toml")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for results and report.  [default: a new one in runs/]"
 )
@@ -35,14 +37,36 @@ WIDE = 160  # columns where the output is a file or a pipe: no name of a case is
     type=click.Path(path_type=Path),
     help="Folder for artifacts and reference frames.  [default: the user's cache]",
 )
-def command(bench: Path, out: Path | None, only: str | None, resume: bool, cache: Path | None) -> int:
+@click.option("--scale", type=click.Choice(SCALES), help="Of a suite: small is for two cores.  [default: small]")
+@click.option("--clip", help="Of a suite: a video of your own; film.mp4:132 is its first 132 frames.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Of a suite: a trained checkpoint that joins, such as a published one. May be given again.",
+)
+def command(
+    bench: str,
+    out: Path | None,
+    only: str | None,
+    resume: bool,
+    cache: Path | None,
+    scale: Scale | None,
+    clip: str | None,
+    checkpoints: tuple[Path, ...],
+) -> int:
     """Measure the cases of BENCH (default: bench.toml) and write the report.
 
     Every case runs in a fresh process, is compared with fp32 eager before it is timed, and ends as a row of
     results.jsonl. Interrupt at any time; --resume does the rest.
 
+    suite:NAME instead of a file does an experiment of the source study, and puts what was published beside what is
+    measured: ablation, hyperparameters, new-dataset, rate-distortion, table2.
+
     \b
     Example:  nervbench run --only 'nerv-xs/*' --out runs/first
+              nervbench run suite:new-dataset --clip film.mp4
     """  # noqa: D301 (click wants the character)
     import platformdirs
     from rich.console import Console
@@ -53,11 +77,16 @@ def command(bench: Path, out: Path | None, only: str | None, resume: bool, cache
     from nervbench.store import read
     from nervbench.sweep.local import RESULTS, Plan, execute, locked, remaining
 
-    wanted, cases = _cases(bench, only)
+    kept = cache or platformdirs.user_cache_path("nervbench")
+    if name := _suite_named(bench, only, scale, clip, checkpoints):
+        from nervbench.cli._suite import run_suite
+
+        return run_suite(name, scale or "small", clip, checkpoints, lambda: _folder(out, resume), writable_folder(kept))
+    wanted, cases = _cases(Path(bench), only)
     folder = _folder(out, resume)
     with locked(folder):
         _keep_rules(wanted, folder)
-        kept = writable_folder(cache or platformdirs.user_cache_path("nervbench"))
+        writable_folder(kept)
         plan = Plan(wanted, remaining(cases, folder / RESULTS), len(cases), folder, kept.resolve())
         tell = Teller(plan)
         try:
@@ -106,6 +135,22 @@ class Teller:
         return f" ({seconds:.0f} s left)" if seconds else ""
 
 
+def _suite_named(bench: str, *options: object) -> str | None:
+    """The name of the suite that is asked for. Raises ConfigError where options do not go with what is asked for."""
+    from nervbench.errors import ConfigError
+
+    only, *of_suites = options
+    if not bench.startswith("suite:"):
+        if any(of_suites):
+            msg = f"--scale, --clip and --checkpoint are of suites; {bench} says these things itself"
+            raise ConfigError([msg])
+        return None
+    if only:
+        msg = "--only chooses among the cases of a bench.toml; a suite is done as a whole"
+        raise ConfigError([msg])
+    return bench.removeprefix("suite:")
+
+
 def _cases(path: Path, only: str | None) -> tuple[Bench, tuple[Case, ...]]:
     """What bench.toml asks for. Everything that is wrong with it is found here, before anything is measured."""
     from nervbench import config, plugins
@@ -120,13 +165,14 @@ def _folder(out: Path | None, resume: bool) -> Path:
     """The folder of the run, writable; one that has results already is only taken to resume."""
     from nervbench.errors import ConfigError
     from nervbench.files import writable_folder
+    from nervbench.suites.chosen import FILE as SUITE
     from nervbench.sweep.local import RESULTS
 
     if resume and out is None:
         msg = "--resume needs --out: the folder to go on with"
         raise ConfigError([msg])
     folder = writable_folder(out or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}").resolve()
-    if (folder / RESULTS).exists() and not resume:
+    if any((folder / name).exists() for name in (RESULTS, SUITE)) and not resume:
         msg = f"{folder} has results already; add --resume to measure what is missing, or give another with --out"
         raise ConfigError([msg])
     return folder

@@ -79,8 +79,7 @@ def measured(
         else:
             found[arm.key] = Measured(reason=f"not at scale {chosen.scale}")
     for each in chosen.joined:
-        own = [result for result in results if result.case.weights.endswith(f"{each.sha256[:16]}.joined")]
-        found[each.key] = _of_results(own)
+        found[each.key] = _of_results([result for result in results if f"/{each.key}/" in f"/{result.case.weights}"])
     return found
 
 
@@ -229,5 +228,7 @@ def _known(values: Mapping[Quantity, Sequence[float | None]]) -> dict[Quantity, 
     """Without what is unknown, and without values that no logarithm has."""
     kept = {name: tuple(each for each in found if each is not None) for name, found in values.items()}
     return {
-        name: found for name, found in kept.items() if found and (name in DIFFERENCES or all(each > 0 for each in found))
+        name: found
+        for name, found in kept.items()
+        if found and (name in DIFFERENCES or all(each > 0 for each in found))
     }

@@ -133,14 +133,18 @@ def told(steps: Generator[Step, None, Outcome], tell: Callable[[Step], object]) 
             return outcome
 
 
-def execute(plan: Plan) -> Iterator[Event]:
-    """Do the plan. Yields as things begin and end; every case that ends is already in the results file."""
+def execute(plan: Plan, card: DeviceCard | None = None) -> Iterator[Event]:
+    """Do the plan. Yields as things begin and end; every case that ends is already in the results file.
+
+    Without the card of a device that was probed before, it is probed first.
+    """
     if not plan.cases:
         return
     ready = yield from preparation(plan)
     done = plan.total - len(plan.cases)
-    yield Event("measuring what the device can do at most", done, plan.total)
-    card = probe_device(plan.device, PROBE_S)
+    if card is None:
+        yield Event("measuring what the device can do at most", done, plan.total)
+        card = probe_device(plan.device, PROBE_S)
     for case in plan.cases:
         yield Event(case.name, done, plan.total)
         job = ready.job(case, card)

@@ -12,8 +12,9 @@ import pytest
 
 from nervbench import store
 from nervbench.errors import OutputError, ResultsError
+from nervbench.files import slug
 from nervbench.records import Result
-from nervbench.report.pages import check, device_slug, publish, slug, write
+from nervbench.report.pages import check, device_slug, publish, write
 from tests.report.factory import CARD, a_run, made, scaled
 
 

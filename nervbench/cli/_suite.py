@@ -1,0 +1,67 @@
+"""``nervbench run suite:NAME``: an experiment of the source study, done and reported."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from nervbench.suites import Scale
+    from nervbench.sweep.suite import Step
+
+SOME_FAILED = 4
+
+
+def run_suite(
+    name: str, scale: Scale, clip: str | None, checkpoints: tuple[Path, ...], folder: Callable[[], Path], cache: Path
+) -> int:
+    """Do a suite; tell each step on stderr and the conclusions on stdout; the exit code.
+
+    ``folder`` makes the folder of the run; it is called when all that was asked for is found to be possible.
+    """
+    from nervbench.report import suite_page
+    from nervbench.sweep import suite
+
+    order = suite.ready(suite.SuiteOrder(name, scale, clip, checkpoints))
+    out = folder()
+    try:
+        for step in suite.run(order, out, cache):
+            if line := _line(step):
+                click.echo(line, err=True)
+    except KeyboardInterrupt:
+        words = ["nervbench", "run", f"suite:{name}", "--scale", scale, "--out", out, "--resume", "--cache", cache]
+        words += ["--clip", clip] if clip else []
+        words += [word for path in checkpoints for word in ("--checkpoint", path)]
+        click.echo(f"interrupted; go on with: {shlex.join(map(str, words))}", err=True)
+        raise
+    page = suite_page.write(out)
+    read = suite_page.read(out)
+    click.echo("\n".join(suite_page.answers(read)))
+    click.echo(f"report: {page}")
+    return SOME_FAILED if read.failed else 0
+
+
+def _line(step: Step) -> str:
+    """A step in a line; nothing of one that needs none."""
+    from nervbench.cli._trainings import line_of
+    from nervbench.cli.rate import line_of as line_of_point
+    from nervbench.rates import RatePoint
+    from nervbench.report.rows import decoding_fps, one_line
+    from nervbench.sweep.local import Event
+    from nervbench.units import significant
+
+    if isinstance(step, str):
+        return f"{step} …"
+    if isinstance(step, RatePoint):
+        return line_of_point(step)
+    if not isinstance(step, Event):
+        return line_of(step)
+    if step.result is None:
+        return ""
+    fps = decoding_fps(step.result)
+    told = f"{significant(fps)} FPS" if fps else one_line(step.result.reason or "")
+    return f"{step.text}: {step.result.status.value} {told}"
