@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from nervbench.sweep.compressing import Compressed, CompressOrder
+    from nervbench.sweep.compress_order import CompressOrder
+    from nervbench.sweep.compressing import Compressed
 
 
 @click.command()
@@ -56,11 +57,14 @@ def command(
     Example:  nervbench compress nerv-xs -o bunny.nerv --clip bigbuckbunny
               nervbench compress nerv-xs -o bunny.nerv --bits 6 --prune 0.4 --clip bigbuckbunny --finetune-epochs 10
     """  # noqa: D301 (click wants the character)
-    from nervbench.cli._checkpoint import note
-    from nervbench.cli._progress import progress
-    from nervbench.sweep.compressing import CompressOrder, compress_whole
+    from nervbench.sweep.compress_order import CompressOrder, check
 
     order = CompressOrder(checkpoint, out, bits, share, source, epochs)
+    check(order)  # before PyTorch is imported
+    from nervbench.cli._checkpoint import note
+    from nervbench.cli._progress import progress
+    from nervbench.sweep.compressing import compress_whole
+
     found = _found(order, compress_whole(order, progress, note))
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,42 +15,23 @@ from pathlib import Path
 
 from torch import Tensor
 
-from nervbench.bitstream.grid import MAX_BITS, MIN_BITS
 from nervbench.codec.compress import Account, compress
 from nervbench.codec.prune import kept, pruned
 from nervbench.data.clip import Clip, load, open_clip, trained_filter
-from nervbench.errors import ConfigError
 from nervbench.files import writable_folder, write_atomically
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
 from nervbench.model.source import opened
 from nervbench.records import Quality
 from nervbench.scoring import check_same_length, score
+from nervbench.sweep.compress_order import CompressOrder as CompressOrder
+from nervbench.sweep.compress_order import check
 from nervbench.train.loop import STATE, Recipe, Start, train, trained
 
-SUFFIX = ".nerv"
-MOST_PRUNED = 0.99
 Advance = Callable[[int, str], object]
 """Called with how much of a step is done, and a word on it."""
 Watch = Callable[[str, int], AbstractContextManager[Advance]]
 """What shows progress: entered for each step that takes long, with its name and how much there is to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompressOrder:
-    """What to make small, and how.
-
-    ``checkpoint`` is a file or the name of a shipped model; ``share`` of the weights of stem and convolutions is
-    removed. Against the clip ``source``, where there is one, it is scored before and after, and the weights that stay
-    are trained on it for ``epochs`` epochs.
-    """
-
-    checkpoint: str
-    out: Path
-    bits: int = MAX_BITS
-    share: float = 0.0
-    source: str | None = None
-    epochs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +58,7 @@ def compress_whole(
     Raises ConfigError for an order that cannot be followed, CheckpointError and ClipError for inputs that cannot be
     used, OutputError where nothing can be written, and what the training raises.
     """
-    _check(order)
+    check(order)
     loaded = opened(order.checkpoint, tell)
     clip = open_clip(order.source) if order.source else None
     before = _scored(order.checkpoint, loaded, clip, watch) if clip else None
@@ -95,33 +75,6 @@ def compress_whole(
     frames = loaded.frames or (clip.frames if clip else None)
     pixels = frames and frames * loaded.spec.width * loaded.spec.height
     return Compressed(account, 8 * account.file_bytes / pixels if pixels else None, before, after)
-
-
-def _check(order: CompressOrder) -> None:
-    """Refuse at once what could not be done or written at the end, or would not be found to be a .nerv file again."""
-    out = order.out
-    if order.epochs and not order.source:
-        msg = "--finetune-epochs: there is nothing to train on; give the clip of the checkpoint with --clip"
-        raise ConfigError([msg])
-    if order.epochs < 0:
-        msg = f"--finetune-epochs: {order.epochs} is no number of epochs; give 0 or more"
-        raise ConfigError([msg])
-    if not MIN_BITS <= order.bits <= MAX_BITS:
-        msg = f"--bits: weights are stored in {MIN_BITS} to {MAX_BITS} bits, not in {order.bits}"
-        raise ConfigError([msg])
-    if not 0 <= order.share <= MOST_PRUNED:  # NaN is in no range
-        share = "NaN" if math.isnan(order.share) else f"{order.share:g}"
-        msg = f"--prune: {share} is no share; give a number from 0 to {MOST_PRUNED}"
-        raise ConfigError([msg])
-    if out.suffix != SUFFIX:
-        msg = f"--out: cannot write '{out.suffix}' files ({out.name}); give a name that ends in {SUFFIX}"
-        raise ConfigError([msg])
-    if out.is_dir():
-        msg = f"--out: {out} is a folder; give the name of a file"
-        raise ConfigError([msg])
-    if not out.parent.is_dir():
-        msg = f"--out: there is no folder {out.parent}; make it first, or choose another"
-        raise ConfigError([msg])
 
 
 def _scored(name: str, loaded: Checkpoint, clip: Clip, watch: Watch) -> Quality:
