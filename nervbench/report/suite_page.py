@@ -85,6 +85,11 @@ class Read:
         arm = next((arm for arm in self.suite.arms if arm.key == key), None)
         return arm.name if arm else self.known(key).name
 
+    def model(self, key: str) -> str | None:
+        """The model of an arm at this scale; None of one that is made of another."""
+        joined = {each.key: each.model for each in self.chosen.joined}
+        return joined.get(key) or next(a.models.get(self.chosen.scale) for a in self.suite.arms if a.key == key)
+
     def known(self, key: str) -> Known:
         """A checkpoint that joined; one that was not published has its file's name."""
         joined = next(each for each in self.chosen.joined if each.key == key)
@@ -234,7 +239,9 @@ def _numbers(found: Read) -> str:
     for key, arm in found.rows:
         own = found.found[key]
         here = {name: fmean(values) for name, values in own.values.items()}
-        rows.append([escape(found.name(key)), _runs(own), *(_cell(q, own) for q in found.suite.quantities)])
+        rows.append(
+            [escape(found.name(key)), _runs(own, found.model(key)), *(_cell(q, own) for q in found.suite.quantities)]
+        )
         for source, numbers in suites.published(found.suite, arm).items():
             was = [_number(q, numbers[q]) if q in numbers else UNKNOWN for q in found.suite.quantities]
             rows.append(["", escape(source), *was])
@@ -244,10 +251,12 @@ def _numbers(found: Read) -> str:
     return table(head, rows, right=range(2, len(head)))
 
 
-def _runs(own: Measured) -> str:
-    """What stands in the row: how many runs, or why there is none."""
+def _runs(own: Measured, model: str | None) -> str:
+    """What stands in the row: the model and how many runs, or why there is none."""
     runs = max(map(len, own.values.values()), default=0)
-    return f"**here**, {runs} run{'s' if runs != 1 else ''}" if runs else f"here: {escape(one_line(own.reason or ''))}"
+    if not runs:
+        return f"here: {escape(one_line(own.reason or ''))}"
+    return f"**here**: {f'{escape(model)}, ' if model else ''}{runs} run{'s' if runs != 1 else ''}"
 
 
 def _cell(quantity: Quantity, own: Measured) -> str:

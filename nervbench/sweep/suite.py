@@ -23,7 +23,8 @@ from nervbench.model.zoo import MODELS
 from nervbench.rates import RatePoint
 from nervbench.suites import Arm, Scale, Suite, Trained
 from nervbench.suites.chosen import Chosen, Joined, keep
-from nervbench.sweep.compressing import SUFFIX, CompressOrder, compress_whole
+from nervbench.sweep.compress_order import SUFFIX, CompressOrder
+from nervbench.sweep.compressing import compress_whole
 from nervbench.sweep.jobs import TrainJob
 from nervbench.sweep.local import PROBE_S, RESULTS, Event, Plan, execute, locked, probe_device, remaining
 from nervbench.sweep.rating import RateOrder, measure
