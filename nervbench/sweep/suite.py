@@ -145,7 +145,8 @@ def _rated(order: Ready, trained: list[str], out: Path) -> Iterator[Step]:
             if not target.exists():
                 yield f"compressing {arm.name}"
                 epochs = how.finetune_epochs.get(scale, 0)
-                compress_whole(CompressOrder(base[how.of], target, how.bits, how.prune, clip, epochs))
+                on = clip if epochs else None  # without training there is nothing to look at twice
+                compress_whole(CompressOrder(base[how.of], target, how.bits, how.prune, on, epochs))
             files.append(str(target))
     yield from measure(
         RateOrder(tuple(files), clip, tuple(parse_codecs(rates.codecs, PSNR)), rates.threads, None, rates.repeats), out
