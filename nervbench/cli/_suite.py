@@ -23,7 +23,7 @@ def run_suite(
 
     ``folder`` makes the folder of the run; it is called when all that was asked for is found to be possible.
     """
-    from nervbench.report import suite_page
+    from nervbench.report import suite_page, suite_read
     from nervbench.sweep import suite
 
     order = suite.ready(suite.SuiteOrder(name, scale, clip, checkpoints))
@@ -39,7 +39,7 @@ def run_suite(
         click.echo(f"interrupted; go on with: {shlex.join(map(str, words))}", err=True)
         raise
     page = suite_page.write(out)
-    read = suite_page.read(out)
+    read = suite_read.read(out)
     click.echo("\n".join(suite_page.answers(read)))
     click.echo(f"report: {page}")
     return SOME_FAILED if read.failed else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nervbench.records import DeviceCard, Result
+from nervbench.records import DeviceCard, Doubt, Result
 from nervbench.report import asked, doubts, meanwhile, protocols, published, stages, tables, ways
 from nervbench.report.markdown import bullets, escape, image, plain, sections, table
 from nervbench.report.rows import Group, device_name, latest
@@ -124,11 +124,14 @@ def _devices(results: Sequence[Result], devices: Sequence[DeviceCard]) -> str:
 
 
 def _doubts(groups: Sequence[Group]) -> str:
-    """Every doubt in words with its cases, and what to do next."""
+    """Every doubt of the rows."""
     rows = [row for group in groups for row in (*group.rows, *group.apart)]
-    found = [(row.label, doubt) for row in rows for doubt in row.result.doubts]
-    if not found:
-        return "None was recorded." if groups else ""
+    found = doubts_of((row.label, doubt) for row in rows for doubt in row.result.doubts)
+    return found or ("None was recorded." if groups else "")
+
+
+def doubts_of(found: Iterable[tuple[str, Doubt]]) -> str:
+    """Doubts in words with what they are of, and what to do next; empty without any."""
     lines = []
     for code, members in doubts.by_code(found).items():
         words = doubts.wording(code)

@@ -52,12 +52,13 @@ class SuiteOrder:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An order that can be followed: what is trained, on which clips, and which checkpoints join."""
+    """An order that can be followed: what is trained, and which checkpoints join, decoded on which clip."""
 
     suite: Suite
     chosen: Chosen
     trainings: tuple[Trained, ...]
     checkpoints: tuple[Path, ...]
+    clip: str
 
 
 def ready(order: SuiteOrder) -> Ready:
@@ -84,7 +85,9 @@ def ready(order: SuiteOrder) -> Ready:
     if len({each.key for each in joined}) < len(joined):
         raise ConfigError([f"of the checkpoints {names(order.checkpoints)} two have the same name; rename one"])
     clip_name = open_clip(order.clip).name if order.clip else None
-    return Ready(suite, Chosen(order.suite, order.scale, clip_name, joined), tuple(found), order.checkpoints)
+    return Ready(
+        suite, Chosen(order.suite, order.scale, clip_name, joined), tuple(found), order.checkpoints, order.clip or BUNNY
+    )
 
 
 def run(order: Ready, out: Path, cache: Path) -> Iterator[Step]:
@@ -105,7 +108,7 @@ def run(order: Ready, out: Path, cache: Path) -> Iterator[Step]:
     if "decode_fps" not in order.suite.quantities:
         return
     for joined, path in zip(order.chosen.joined, order.checkpoints, strict=True):
-        networks.append((joined.model, order.chosen.clip or BUNNY, str(_copied(path, out / joined.key))))
+        networks.append((joined.model, order.clip, str(_copied(path, out / joined.key))))
     with locked(out):
         yield from _decoded(networks, out, cache)
 

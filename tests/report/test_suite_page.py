@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from nervbench import rates, store, trials
 from nervbench.errors import ConfigError, ResultsError
-from nervbench.report import pages, suite_page
+from nervbench.report import pages, suite_page, suite_read
 from nervbench.suites.chosen import FILE, Chosen, Joined, keep
 from tests.report.suite_rows import point, result, trial
 from tests.report.test_rate import X264, curve
@@ -80,7 +80,7 @@ def test_failures_are_listed(folder: Path) -> None:
     trials.append(folder / trials.FILE, trial("more-fc-1", reason=f"step 3: {HOSTILE}"))
     text = shown(folder)
     assert "\n## Failed\n\n- more-fc-1: WRONG_OUTPUT, step 3: " in text
-    assert suite_page.read(folder).failed
+    assert suite_read.read(folder).failed
 
 
 def test_hostile_rows_stay_text(folder: Path) -> None:
@@ -156,14 +156,14 @@ def test_a_damaged_choice(tmp_path: Path, content: str) -> None:
     """A suite.json that cannot be read is an error with its path."""
     (tmp_path / FILE).write_text(content)
     with pytest.raises(ResultsError, match=r"cannot read .*suite\.json"):
-        suite_page.read(tmp_path)
+        suite_read.read(tmp_path)
 
 
 def test_a_suite_of_another_version(tmp_path: Path) -> None:
     """A suite that is not known here is named."""
     (tmp_path / FILE).write_text(json.dumps({"schema": 1, "suite": "later", "scale": "small"}))
     with pytest.raises(ConfigError, match="unknown suite 'later'"):
-        suite_page.read(tmp_path)
+        suite_read.read(tmp_path)
 
 
 def test_another_choice_is_refused(folder: Path) -> None:
