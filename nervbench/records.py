@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 from statistics import pstdev
+from typing import Literal, get_args
 
 SCHEMA = 2
 """The version of a line of results. A reader refuses a newer one and still loads an older one."""
@@ -30,6 +31,11 @@ PROTOCOLS = (STRICT, "nerv", "hnerv")
 """Ways to time a single stream: ours, and those of published code, replayed (:mod:`nervbench.measure.protocol`)."""
 MEDIAN, MEAN = "median", "mean"
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+PLACES = ("cpu", "cuda")
+"""Where a training runs."""
+Scale = Literal["small", "full"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
+"""Of suites: what two cores do, and what was published."""
 
 
 class Status(StrEnum):

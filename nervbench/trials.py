@@ -26,8 +26,8 @@ class Trial:
     """One training of a model on a clip; ``name`` is its name among those that belong together.
 
     ``clip`` is the clip's name, ``recipe`` all else that decides the weights. ``epochs`` have been done of those that
-    it asks for: fewer where it was stopped early, or ended by an error. ``epoch_s`` are the seconds of each epoch but
-    the first one after a start, ``curve_db`` the PSNR of the steps of each. ``quality`` is of the whole clip, by fp32
+    it asks for: fewer where it was stopped early, or ended by an error. ``epoch_s`` are the seconds of each epoch
+    that is known, ``curve_db`` the PSNR of the steps of each. ``quality`` is of the whole clip, by fp32
     eager.
     ``checkpoint`` is the file, beside the trials.
     """

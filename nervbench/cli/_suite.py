@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from nervbench.suites import Scale
-    from nervbench.sweep.suite import Step
+    from nervbench.sweep.suite import Step, SuiteOrder
 
 SOME_FAILED = 4
 
 
-def run_suite(
-    name: str, scale: Scale, clip: str | None, checkpoints: tuple[Path, ...], folder: Callable[[], Path], cache: Path
-) -> int:
+def run_suite(order: SuiteOrder, folder: Callable[[], Path], cache: Path) -> int:
     """Do a suite; tell each step on stderr and the conclusions on stdout; the exit code.
 
     ``folder`` makes the folder of the run; it is called when all that was asked for is found to be possible.
@@ -26,16 +23,24 @@ def run_suite(
     from nervbench.report import suite_page, suite_read
     from nervbench.sweep import suite
 
-    order = suite.ready(suite.SuiteOrder(name, scale, clip, checkpoints))
+    ready = suite.ready(order)
     out = folder()
     try:
-        for step in suite.run(order, out, cache):
+        for step in suite.run(ready, out, cache):
             if line := _line(step):
                 click.echo(line, err=True)
     except KeyboardInterrupt:
-        words = ["nervbench", "run", f"suite:{name}", "--scale", scale, "--out", out, "--resume", "--cache", cache]
-        words += ["--clip", clip] if clip else []
-        words += [word for path in checkpoints for word in ("--checkpoint", path)]
+        words: list[object] = [
+            "nervbench",
+            "run",
+            f"suite:{order.suite}",
+            "--scale",
+            order.scale,
+            "--device",
+            order.place,
+        ]
+        words += ["--out", out, "--resume", "--cache", cache, *(["--clip", order.clip] if order.clip else [])]
+        words += [word for path in order.checkpoints for word in ("--checkpoint", path)]
         click.echo(f"interrupted; go on with: {shlex.join(map(str, words))}", err=True)
         raise
     page = suite_page.write(out)

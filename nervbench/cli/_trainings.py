@@ -30,7 +30,7 @@ def videos_in(folder: Path) -> list[Path]:
     return sorted(file for file in files if file.suffix.lower() in VIDEO_SUFFIXES)
 
 
-def train_each(model: str, videos: Sequence[Path], recipe: Recipe, out: Path) -> int:
+def train_each(model: str, videos: Sequence[Path], recipe: Recipe, out: Path, place: str) -> int:
     """Train the model on each video, in ``out / name of the video``; the exit code."""
     from nervbench.files import writable_folder
     from nervbench.model.zoo import spec_of
@@ -40,7 +40,7 @@ def train_each(model: str, videos: Sequence[Path], recipe: Recipe, out: Path) ->
     spec_of(model)
     folder = writable_folder(out)
     jobs = [
-        TrainJob(path.name, model, path.stem, str(path.resolve()), settings(recipe), folder / path.name)
+        TrainJob(path.name, model, path.stem, str(path.resolve()), settings(recipe), folder / path.name, place)
         for path in videos
     ]
     return do(jobs, folder)

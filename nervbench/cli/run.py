@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nervbench.records import PLACES, SCALES
+
 if TYPE_CHECKING:
     from nervbench.config import Bench
-    from nervbench.records import Case
-    from nervbench.suites import Scale
+    from nervbench.records import Case, Scale
     from nervbench.sweep.local import Event, Plan
 
 SOME_CASE_FAILED = 4
 RULES = "rules.json"
-SCALES = ("small", "full")
 WIDE = 160  # columns where the output is a file or a pipe: no name of a case is folded there
 
 
@@ -38,6 +38,7 @@ WIDE = 160  # columns where the output is a file or a pipe: no name of a case is
     help="Folder for artifacts and reference frames.  [default: the user's cache]",
 )
 @click.option("--scale", type=click.Choice(SCALES), help="Of a suite: small is for two cores.  [default: small]")
+@click.option("--device", "place", type=click.Choice(PLACES), help="Of a suite: where it trains.  [default: cpu]")
 @click.option("--clip", help="Of a suite: a video of your own; film.mp4:132 is its first 132 frames.")
 @click.option(
     "--checkpoint",
@@ -53,6 +54,7 @@ def command(
     resume: bool,
     cache: Path | None,
     scale: Scale | None,
+    place: str | None,
     clip: str | None,
     checkpoints: tuple[Path, ...],
 ) -> int:
@@ -78,10 +80,12 @@ def command(
     from nervbench.sweep.local import RESULTS, Plan, execute, locked, remaining
 
     kept = cache or platformdirs.user_cache_path("nervbench")
-    if name := _suite_named(bench, only, scale, clip, checkpoints):
+    if name := _suite_named(bench, only, scale, place, clip, checkpoints):
         from nervbench.cli._suite import run_suite
+        from nervbench.sweep.suite import SuiteOrder
 
-        return run_suite(name, scale or "small", clip, checkpoints, lambda: _folder(out, resume), writable_folder(kept))
+        order = SuiteOrder(name, scale or "small", clip, checkpoints, place or "cpu")
+        return run_suite(order, lambda: _folder(out, resume), writable_folder(kept))
     wanted, cases = _cases(Path(bench), only)
     folder = _folder(out, resume)
     with locked(folder):
@@ -142,7 +146,7 @@ def _suite_named(bench: str, *options: object) -> str | None:
     only, *of_suites = options
     if not bench.startswith("suite:"):
         if any(of_suites):
-            msg = f"--scale, --clip and --checkpoint are of suites; {bench} says these things itself"
+            msg = f"--scale, --device, --clip and --checkpoint are of suites; {bench} says these things itself"
             raise ConfigError([msg])
         return None
     if only:

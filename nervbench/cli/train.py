@@ -13,6 +13,7 @@ import click
 from nervbench.cli._progress import progress
 from nervbench.cli._trainings import train_each, videos_in
 from nervbench.errors import unknown
+from nervbench.records import PLACES
 from nervbench.train.losses import LOSSES
 from nervbench.train.state import Recipe
 
@@ -116,7 +117,17 @@ def _known_loss(_context: click.Context, _option: click.Parameter, name: str) ->
     is_flag=True,
     help="Write loss, PSNR, learning rate and seconds of every epoch to RUN/tensorboard; needs nervbench[tensorboard].",
 )
-def command(model: str, source: str, out: Path | None, tensorboard: bool, **options: int | float | str) -> int:
+@click.option(
+    "--device",
+    "place",
+    type=click.Choice(PLACES),
+    default="cpu",
+    show_default=True,
+    help="Where to train; cuda is an NVIDIA GPU.",
+)
+def command(
+    model: str, source: str, out: Path | None, tensorboard: bool, place: str, **options: int | float | str
+) -> int:
     r"""Train MODEL on a clip by the authors' recipe (Adam, batch 1, warm-up and cosine, Fusion6).
 
     Run the same command again to continue after an interruption: the result is that of an uninterrupted run.
@@ -124,6 +135,7 @@ def command(model: str, source: str, out: Path | None, tensorboard: bool, **opti
     \b
     Example:  nervbench train nerv-xs --epochs 200 -o runs/bunny
     """
+    from nervbench.device.cpu import CpuDevice
     from nervbench.errors import ConfigError
     from nervbench.sweep.local import told
     from nervbench.train.scalars import need, scalars
@@ -135,7 +147,7 @@ def command(model: str, source: str, out: Path | None, tensorboard: bool, **opti
         if tensorboard:
             msg = f"--tensorboard is for one clip, and {source} is a folder of {len(videos)} videos; train one by one"
             raise ConfigError([msg])
-        return train_each(model, videos, recipe, folder)
+        return train_each(model, videos, recipe, folder, place)
     if tensorboard:
         need()
     with ExitStack() as opened:
@@ -151,6 +163,6 @@ def command(model: str, source: str, out: Path | None, tensorboard: bool, **opti
                 write(epoch, time.monotonic() - began)
             began = time.monotonic()
 
-        target = told(train_whole(Order(model, source, recipe, folder)), tell)
+        target = told(train_whole(Order(model, source, recipe, folder, place), CpuDevice()), tell)
     click.echo(f"{target}: trained for {recipe.epochs} epochs; score it with: nervbench eval {target} --clip {source}")
     return 0

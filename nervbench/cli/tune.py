@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nervbench.records import PLACES
+
 if TYPE_CHECKING:
     from nervbench.tune.space import Space
 
@@ -34,6 +36,7 @@ PAGE = "search.md"
 @click.option(
     "--grace", type=click.IntRange(1), default=2, show_default=True, help="asha: epochs before the first stop."
 )
+@click.option("--device", "place", type=click.Choice(PLACES), default="cpu", show_default=True, help="Where to train.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Of weights and draw.")
 def command(
     model: str,
@@ -44,6 +47,7 @@ def command(
     samples: int | None,
     grace: int,
     seed: int,
+    place: str,
     **axes: str | None,
 ) -> int:
     """Train MODEL on a clip with several recipes and say which is best.
@@ -78,7 +82,7 @@ def command(
     for choice in choices:
         name = spaces.name_of(choice)
         recipe = replace(recipe_of(choice | {"epochs": epochs, "seed": seed}), save_every=plain.save_every)
-        jobs.append(TrainJob(name, model, clip.name, where, settings(recipe), folder / name))
+        jobs.append(TrainJob(name, model, clip.name, where, settings(recipe), folder / name, place))
     if search == "asha":
         from nervbench.tune.asha import search as halving
 

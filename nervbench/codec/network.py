@@ -18,13 +18,11 @@ import torch
 from nervbench.codec.points import bits_per_pixel, scored, words
 from nervbench.data.clip import Frames
 from nervbench.device.base import Device
-from nervbench.model.checkpoint import Checkpoint
+from nervbench.model.checkpoint import TRAINED_S, Checkpoint
 from nervbench.model.network import FrameDecoder, positions
 from nervbench.rates import NETWORK, RatePoint, Source, Timed
 
 WARM_UP = 2
-TRAINED_S = "trained_s"
-"""The note of a checkpoint that says how many seconds its training took."""
 
 
 def network_point(

@@ -32,6 +32,8 @@ METADATA = "nervbench"
 MAX_FRAMES = 1 << 24  # float32 positions t / T cannot tell more apart
 FORMAT = "nervbench-checkpoint-1"
 CODED_SUFFIX = ".nerv"
+TRAINED_S = "trained_s"
+"""The note that says how many seconds the training took."""
 MAX_HEADER_BYTES = 1 << 20  # of a safetensors file, which has names and shapes there, and our metadata
 MAX_NOTE = 10_000
 MAX_PATH = 1000  # letters of one in a message

@@ -10,15 +10,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
 from nervbench.errors import ConfigError, unknown
+from nervbench.records import Scale
 from nervbench.trials import Setting
 
-Scale = Literal["small", "full"]
-SCALES: tuple[Scale, ...] = get_args(Scale)
 Quantity = Literal["params", "psnr_db", "ms_ssim", "epoch_s", "train_s", "decode_fps", "bits_per_pixel"]
 Change = Literal["more", "less", "same"]
 PREFIX = "suite:"

@@ -10,7 +10,7 @@ from pathlib import Path
 from nervbench import store
 from nervbench.errors import ConfigError, ResultsError
 from nervbench.files import write_atomically
-from nervbench.suites import Scale
+from nervbench.records import Scale
 
 FILE = "suite.json"
 SCHEMA = 1

@@ -141,7 +141,7 @@ class Turn:
 class TrainJob:
     """Train a model on a clip in ``folder`` and score it; name, ``clip`` and ``recipe`` as in a Trial, the answer.
 
-    ``source`` is where the clip is, so that it is found from another working folder too.
+    ``source`` is where the clip is, so that it is found from another working folder too; ``place`` is the device.
     """
 
     name: str
@@ -150,7 +150,7 @@ class TrainJob:
     source: str
     recipe: dict[str, Setting]
     folder: Path
-    device: str = "cpu"
+    place: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from nervbench.files import slug
 from nervbench.model.source import opened
 from nervbench.model.zoo import MODELS
 from nervbench.rates import RatePoint
-from nervbench.suites import Arm, Scale, Suite, Trained
+from nervbench.records import Scale
+from nervbench.suites import Arm, Suite, Trained
 from nervbench.suites.chosen import Chosen, Joined, keep
 from nervbench.sweep.compress_order import SUFFIX, CompressOrder
 from nervbench.sweep.compressing import compress_whole
@@ -29,6 +30,7 @@ from nervbench.sweep.jobs import TrainJob
 from nervbench.sweep.local import PROBE_S, RESULTS, Event, Plan, execute, locked, probe_device, remaining
 from nervbench.sweep.rating import RateOrder, measure
 from nervbench.sweep.training import train_all
+from nervbench.train.place import place_of
 from nervbench.train.whole import recipe_of, settings
 from nervbench.trials import Trial
 
@@ -42,12 +44,13 @@ Step = TrainJob | Trial | Event | RatePoint | str
 
 @dataclass(frozen=True, slots=True)
 class SuiteOrder:
-    """A suite by name, at a scale; ``clip`` and ``checkpoints`` are the user's own."""
+    """A suite by name, at a scale; ``clip`` and ``checkpoints`` are the user's own, ``place`` is where it trains."""
 
     suite: str
     scale: Scale
     clip: str | None = None
     checkpoints: tuple[Path, ...] = ()
+    place: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Ready:
     trainings: tuple[Trained, ...]
     checkpoints: tuple[Path, ...]
     clip: str
+    place: str
 
 
 def ready(order: SuiteOrder) -> Ready:
@@ -67,6 +71,7 @@ def ready(order: SuiteOrder) -> Ready:
     Raises ConfigError for a suite that is not known or cannot be so, ClipError and CheckpointError for the files.
     """
     suite = suites.load(order.suite)
+    place_of(order.place)
     if order.clip and any(order.scale in arm.weights for arm in suite.arms):
         msg = (
             f"suite:{order.suite} at scale {order.scale} is about a network that is shipped trained on {BUNNY}; "
@@ -84,16 +89,14 @@ def ready(order: SuiteOrder) -> Ready:
     joined = tuple(map(_joined, order.checkpoints))
     if len({each.key for each in joined}) < len(joined):
         raise ConfigError([f"of the checkpoints {names(order.checkpoints)} two have the same name; rename one"])
-    clip_name = open_clip(order.clip).name if order.clip else None
-    return Ready(
-        suite, Chosen(order.suite, order.scale, clip_name, joined), tuple(found), order.checkpoints, order.clip or BUNNY
-    )
+    chosen = Chosen(order.suite, order.scale, open_clip(order.clip).name if order.clip else None, joined)
+    return Ready(suite, chosen, tuple(found), order.checkpoints, order.clip or BUNNY, order.place)
 
 
 def run(order: Ready, out: Path, cache: Path) -> Iterator[Step]:
     """Do what is not done yet. Raises OutputError where the folder is another process's or cannot be written."""
     keep(out, order.chosen)
-    jobs = [job for each in order.trainings for job in _jobs(each, out)]
+    jobs = [job for each in order.trainings for job in _jobs(each, out, order.place)]
     yield from train_all(jobs, out, TRAINING_TIMEOUT_S)
     ended = {trial.name: trial for trial in trials.read(out / trials.FILE)}
     clips = {each.run(seed): each for each in order.trainings for seed in each.seeds}
@@ -113,12 +116,12 @@ def run(order: Ready, out: Path, cache: Path) -> Iterator[Step]:
         yield from _decoded(networks, out, cache)
 
 
-def _jobs(trained: Trained, out: Path) -> Iterator[TrainJob]:
+def _jobs(trained: Trained, out: Path, place: str) -> Iterator[TrainJob]:
     for seed in trained.seeds:
         recipe = recipe_of(trained.recipe | {"epochs": trained.epochs, "seed": seed})
         run = trained.run(seed)
         source = from_anywhere(trained.clip)
-        yield TrainJob(run, trained.model, open_clip(source).name, source, settings(recipe), out / run)
+        yield TrainJob(run, trained.model, open_clip(source).name, source, settings(recipe), out / run, place)
 
 
 def _decoded(networks: list[tuple[str, str, str]], out: Path, cache: Path) -> Iterator[Step]:

@@ -7,13 +7,12 @@ from the state that it saved last.
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nervbench import plugins, store, trials
+from nervbench import plugins, trials
 from nervbench.device.base import Device
 from nervbench.errors import InputError, NervbenchError, TrainingError
 from nervbench.records import Status
@@ -25,7 +24,6 @@ from nervbench.trials import FILE, Trial
 if TYPE_CHECKING:
     from nervbench.train.loop import Epoch
 
-EPOCHS = "epochs.jsonl"
 VERSIONS = ("nervbench", "torch", "numpy", "pytorch-msssim")
 ENDINGS = {InputError: Status.LOAD_FAILED, TrainingError: Status.WRONG_OUTPUT}
 """What an error of ours says about a training: its clip cannot be used; its weights are not numbers."""
@@ -38,9 +36,10 @@ def run_training(job: TrainJob, tell: Callable[[Epoch], object] = lambda _: None
     """
     from nervbench.model.cost import cost_of  # noqa: PLC0415 (these need PyTorch, and the parent does not)
     from nervbench.model.zoo import spec_of  # noqa: PLC0415
+    from nervbench.train.place import card_of, place_of  # noqa: PLC0415
     from nervbench.train.whole import Order, recipe_of, score, train_whole  # noqa: PLC0415
 
-    device: Device = plugins.load(plugins.DEVICES, job.device)()
+    clock: Device = plugins.load(plugins.DEVICES, "cpu")()
     spec = spec_of(job.model)
     recipe = recipe_of(job.recipe)
     trial = dataclasses.replace(
@@ -48,62 +47,39 @@ def run_training(job: TrainJob, tell: Callable[[Epoch], object] = lambda _: None
         params=cost_of(spec, "fp32").params,
         width=spec.width,
         height=spec.height,
-        device=device.card().name,
         versions={name: metadata.version(name) for name in VERSIONS},
     )
     done = 0
     try:
-        steps = _timed(train_whole(Order(job.model, job.source, recipe, job.folder)), device)
+        trial = dataclasses.replace(trial, device=card_of(place_of(job.place)) or clock.card().name)
+        steps = train_whole(Order(job.model, job.source, recipe, job.folder, job.place), clock)
         while True:
             try:
-                epoch, seconds = next(steps)
+                epoch = next(steps)
             except StopIteration as stopped:
                 path: Path = stopped.value
                 break
-            _note(job.folder, epoch, seconds if done else None)  # the first one counts the opening of the clip
             done = epoch.number
             tell(epoch)
         quality = score(path, job.source)
     except tuple(ENDINGS) as error:
         status = next(status for kind, status in ENDINGS.items() if isinstance(error, kind))
-        return dataclasses.replace(trial, status=status, reason=str(error), **history(job.folder, done))
+        return dataclasses.replace(trial, status=status, reason=str(error), **curves(job.folder, done))
     return dataclasses.replace(
         trial,
         frames=quality.frames,
         quality=quality,
         checkpoint=f"{job.folder.name}/{path.name}",
-        **history(job.folder, recipe.epochs),
+        **curves(job.folder, recipe.epochs),
     )
 
 
-def _timed(steps: Generator[Epoch, None, Path], device: Device) -> Generator[tuple[Epoch, float], None, Path]:
-    """Each epoch with its seconds."""
-    while True:
-        device.start()
-        try:
-            epoch = next(steps)
-        except StopIteration as stopped:
-            path: Path = stopped.value
-            return path
-        yield epoch, device.stop()
+def curves(folder: Path, epochs: int) -> dict[str, Any]:
+    """What is known of so many epochs, as fields of a Trial."""
+    from nervbench.train.history import history  # noqa: PLC0415 (it needs PyTorch)
 
-
-def _note(folder: Path, epoch: Epoch, seconds: float | None) -> None:
-    """Keep a line on an epoch beside the saved state."""
-    line = {"epoch": epoch.number, "loss": epoch.loss, "psnr_db": epoch.psnr_db, "seconds": seconds}
-    store.append_line(folder / EPOCHS, json.dumps(line))
-
-
-def history(folder: Path, epochs: int) -> dict[str, Any]:
-    """What a folder's lines say of the first ``epochs`` epochs, as fields of a Trial; of one done twice, the last."""
-    lines = (folder / EPOCHS).read_text().splitlines() if (folder / EPOCHS).exists() else []
-    noted = {line["epoch"]: line for line in map(json.loads, lines)}
-    known = [noted[number] for number in range(1, epochs + 1) if number in noted]
-    return {
-        "epochs": epochs,
-        "curve_db": tuple(line["psnr_db"] for line in known),
-        "epoch_s": tuple(line["seconds"] for line in known if line["seconds"] is not None),
-    }
+    known = history(folder, epochs)
+    return {"epochs": epochs, "curve_db": known.curve_db, "epoch_s": known.epoch_s}
 
 
 def unstarted(job: TrainJob) -> Trial:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from nervbench.data.clip import Frames
-from nervbench.errors import ConfigError, TrainingError, first_line
+from nervbench.errors import TrainingError
 from nervbench.model import checkpoint
 from nervbench.model.family import Spec, network_of
 from nervbench.model.network import FrameDecoder, Network, positions, weights
@@ -29,6 +29,7 @@ from nervbench.train import state
 from nervbench.train.forward import faster
 from nervbench.train.losses import loss_of, mean_psnr
 from nervbench.train.memory import keep_freed_memory
+from nervbench.train.place import check_bf16, place_of
 from nervbench.train.schedule import factor
 from nervbench.train.start import Start as Start
 from nervbench.train.start import Zeros, begin
@@ -62,9 +63,12 @@ class Run:
     zeros: Zeros
     frames: Frames
     recipe: Recipe
+    place: torch.device
 
 
-def train(spec: Spec, frames: Frames, recipe: Recipe, folder: Path, start: Start | None = None) -> Iterator[Epoch]:
+def train(
+    spec: Spec, frames: Frames, recipe: Recipe, folder: Path, start: Start | None = None, place: str = "cpu"
+) -> Iterator[Epoch]:
     """Train on (N, H, W, 3) uint8 frames, yielding after every epoch; the state is saved in ``folder``.
 
     Begins at random weights, or at those of ``start``. Continues from a state that is there. Raises ConfigError where
@@ -72,31 +76,39 @@ def train(spec: Spec, frames: Frames, recipe: Recipe, folder: Path, start: Start
     damaged or the start is not the model's, and TrainingError on a loss, gradient or weights that are not finite (the
     last saved state stays).
     """
-    run = prepare(spec, frames, recipe, start)
-    identity = state.identity(spec, frames, recipe, start)
-    done = state.restore(folder / STATE, identity, run.model, run.optimiser)
-    for number in range(done, recipe.epochs):
+    run = prepare(spec, frames, recipe, start, place)
+    return _epochs(run, folder / STATE, state.identity(spec, frames, recipe, start, place))
+
+
+def _epochs(run: Run, path: Path, identity: str) -> Iterator[Epoch]:
+    """The epochs that are left."""
+    recipe = run.recipe
+    for number in range(state.restore(path, identity, run.model, run.optimiser), recipe.epochs):
         epoch = _one_epoch(run, number)
         if epoch.number % recipe.save_every == 0 or epoch.number == recipe.epochs:
-            state.save(folder / STATE, identity, run.model, run.optimiser, epoch.number)
+            state.save(path, identity, run.model, run.optimiser, epoch.number)
         yield epoch  # after the save: whoever stops here loses nothing that was due
 
 
-def prepare(spec: Spec, frames: Frames, recipe: Recipe, start: Start | None = None) -> Run:
+def prepare(spec: Spec, frames: Frames, recipe: Recipe, start: Start | None = None, place: str = "cpu") -> Run:
     """A run before its first step. Raises ConfigError and CheckpointError as :func:`train` does.
 
-    From here on the process keeps the memory that it frees.
+    From here on the process keeps the memory that it frees, and cuDNN chooses its algorithms by trying them.
     """
     loss = loss_of(recipe.loss, *frames.shape[1:3])
-    _can_run(recipe)
+    device = place_of(place)
+    if recipe.precision == "bf16":
+        check_bf16(device)
     keep_freed_memory()
+    torch.backends.cudnn.benchmark = True  # as in the authors' code; without a GPU it changes nothing
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = network_of(spec)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stub
-    zeros = begin(model, start) if start else Zeros()
+    zeros = (begin(model, start) if start else Zeros()).on(device)
+    model.to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, betas=(0.5, 0.999), fused=True)
-    return Run(model, faster(model), loss, optimiser, zeros, frames, recipe)
+    return Run(model, faster(model), loss, optimiser, zeros, frames, recipe, device)
 
 
 def trained(spec: Spec, frames: int, folder: Path, notes: dict[str, str]) -> checkpoint.Checkpoint:
@@ -136,9 +148,9 @@ def one_step(run: Run, indices: Tensor, where: str) -> tuple[float, float]:
     total_loss = total_psnr = 0.0
     for some in torch.split(indices, run.recipe.batch):
         share = len(some) / len(indices)
-        target_B3HW = target(run.frames, some)
-        with torch.autocast("cpu", torch.bfloat16, enabled=run.recipe.precision == "bf16"):
-            predicted_B3HW = run.forward(positions(some, len(run.frames)))
+        target_B3HW = target(run.frames, some, run.place)
+        with torch.autocast(run.place.type, torch.bfloat16, enabled=run.recipe.precision == "bf16"):
+            predicted_B3HW = run.forward(positions(some, len(run.frames)).to(run.place))
         loss = run.loss(predicted_B3HW, target_B3HW) * share
         loss.backward()  # type: ignore[no-untyped-call]
         total_loss += loss.item()
@@ -171,26 +183,12 @@ def _decoded_psnr(run: Run) -> float:
     found: list[float] = []
     with torch.inference_mode():
         for indices in torch.split(torch.arange(len(run.frames)), run.recipe.batch):
-            decoded = decoder(positions(indices, len(run.frames))).numpy()
+            decoded = decoder(positions(indices, len(run.frames)).to(run.place)).cpu().numpy()
             found += psnr_per_frame(decoded, run.frames[indices.numpy()])
     run.model.train()
     return sum(found) / len(found)
 
 
-def target(frames: Frames, indices: Tensor) -> Tensor:
-    """Source frames as (B, 3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(frames[indices.numpy()]).permute(0, 3, 1, 2).to(torch.float32) / 255
-
-
-def _can_run(recipe: Recipe) -> None:
-    """Raises ConfigError where PyTorch cannot compute in the precision asked for."""
-    if recipe.precision == "fp32":
-        return
-    try:
-        x_1CHW = torch.ones(1, 2, 3, 3, requires_grad=True)
-        with torch.autocast("cpu", torch.bfloat16):
-            y_1CHW = torch.nn.functional.conv2d(x_1CHW, torch.ones(2, 2, 3, 3), padding=1)
-        y_1CHW.sum().backward()  # type: ignore[no-untyped-call]
-    except RuntimeError as error:
-        msg = f"precision bf16: this PyTorch ({torch.__version__}) cannot ({first_line(error)}); possible: fp32"
-        raise ConfigError([msg]) from error
+def target(frames: Frames, indices: Tensor, place: torch.device) -> Tensor:
+    """Source frames as (B, 3, H, W) float32 in [0, 1]; bytes travel to the device, not floats."""
+    return torch.from_numpy(frames[indices.numpy()]).to(place).permute(0, 3, 1, 2).to(torch.float32) / 255

@@ -40,6 +40,10 @@ class Zeros:
 
     places: tuple[tuple[Tensor, Tensor], ...] = ()
 
+    def on(self, place: torch.device) -> Zeros:
+        """The same for parameters that go to a device."""
+        return Zeros(tuple((parameter, dropped.to(place)) for parameter, dropped in self.places))
+
     @torch.no_grad()
     def restore(self) -> None:
         """Make them zero again, +0.0 to the bit."""

@@ -51,14 +51,19 @@ class Recipe:
         return json.dumps(fields, sort_keys=True)
 
 
-def identity(spec: Spec, frames: Frames, recipe: Recipe, start: Start | None) -> str:
-    """What a saved state must share with this run to be continued by it."""
+def identity(spec: Spec, frames: Frames, recipe: Recipe, start: Start | None, place: str = "cpu") -> str:
+    """What a saved state must share with this run to be continued by it.
+
+    The device too, unless it is the CPU: only there is a run that goes on equal to one that never stopped.
+    """
     digest = hashlib.sha256()
     for frame in frames:
         digest.update(frame.tobytes())
     clip = {"frames": list(frames.shape), "sha256": digest.hexdigest()}
     parts = {"spec": spec.to_json(), "recipe": recipe.to_json(), "clip": clip}
-    return json.dumps(parts if start is None else parts | {"start": start.sha256()})
+    if start is not None:
+        parts["start"] = start.sha256()
+    return json.dumps(parts if place == "cpu" else parts | {"place": place})
 
 
 def save(path: Path, run: str, model: Network, optimiser: torch.optim.Optimizer, epoch: int) -> None:
@@ -88,7 +93,7 @@ def restore(path: Path, run: str, model: Network, optimiser: torch.optim.Optimiz
     state = read(path)
     if state["identity"] != run:
         advice = "give another folder with -o, or remove it"
-        msg = f"{path} is of another run (model, recipe, clip or first weights differ); {advice}"
+        msg = f"{path} is of another run (model, recipe, clip, first weights or device differ); {advice}"
         raise ConfigError([msg])
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])

@@ -30,7 +30,9 @@ _AT: Matrix = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0,
 
 
 def fits(x_BHWC: Tensor, weight_OC33: Tensor) -> bool:
-    """Whether it is the faster way for this input: float32, enough channels and pixels, and memory within bounds."""
+    """Whether it is the faster way for this input: float32 on the CPU, channels and pixels enough, memory in bounds."""
+    if x_BHWC.device.type != "cpu":
+        return False
     batch, height, width, channels = x_BHWC.shape
     products = 36 * batch * -(-height // 4) * -(-width // 4) * len(weight_OC33)
     large = channels >= MIN_CHANNELS and height * width >= MIN_PIXELS and 4 * products <= MAX_BYTES

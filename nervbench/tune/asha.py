@@ -21,7 +21,7 @@ from nervbench.errors import UnsupportedError
 from nervbench.records import Status
 from nervbench.sweep.jobs import TrainJob
 from nervbench.sweep.local import locked
-from nervbench.sweep.training import history, left_to_do, run_training, unstarted
+from nervbench.sweep.training import curves, left_to_do, run_training, unstarted
 from nervbench.train.loop import Epoch
 from nervbench.trials import FILE, Trial
 
@@ -104,7 +104,7 @@ def _train(config: dict[str, str], jobs: dict[str, TrainJob]) -> None:
     from ray import tune  # noqa: PLC0415
 
     job = jobs[config["job"]]
-    before = history(job.folder, int(job.recipe["epochs"]))["curve_db"]
+    before = curves(job.folder, int(job.recipe["epochs"]))["curve_db"]
     for number, psnr_db in enumerate(before, 1):
         tune.report({METRIC: psnr_db, TIME: number})
 
@@ -137,7 +137,7 @@ def _row(job: TrainJob, last: dict[str, Any]) -> Trial:
     """The row of a training that went to its end, or of one that was stopped, from what it left in its folder."""
     if ROW in last:
         return trials.from_line(last[ROW])
-    return dataclasses.replace(unstarted(job), **history(job.folder, last[TIME]))
+    return dataclasses.replace(unstarted(job), **curves(job.folder, last[TIME]))
 
 
 def _write(out: Path, trial: Trial) -> None:

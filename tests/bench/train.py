@@ -73,7 +73,7 @@ def ours(model: str, frames: Frames, recipe: Recipe, _files: list[Path]) -> Side
         yield from torch.split(order_of(recipe.seed, epoch, len(frames)), recipe.batch)
 
     def with_target(indices: Tensor) -> tuple[Tensor, Tensor]:
-        return target(frames, indices), indices
+        return target(frames, indices, run.place), indices
 
     return Side(step, batches, with_target, run.forward, run.loss, run.optimiser, len(frames))
 

@@ -86,7 +86,7 @@ def test_ctrl_c_keeps_the_state(tmp_path: Path, video: Path) -> None:
     epoch = torch.load(tmp_path / "run" / STATE, weights_only=True)["epoch"]
     assert 2 <= epoch < 9
     assert not (tmp_path / "run" / "nerv-xs.safetensors").exists()
-    assert [file.name for file in (tmp_path / "run").iterdir()] == [STATE]
+    assert sorted(file.name for file in (tmp_path / "run").iterdir()) == ["epochs.jsonl", STATE]
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert f"train nerv-xs {epoch}/9" not in again.stderr

@@ -13,7 +13,8 @@ from nervbench.config import CLIP_NAMES
 from nervbench.data.clip import beginning
 from nervbench.errors import ConfigError
 from nervbench.model.zoo import MODELS
-from nervbench.suites import SCALES, Quantity, Scale, Suite
+from nervbench.records import SCALES, Scale
+from nervbench.suites import Quantity, Suite
 from nervbench.train.losses import LOSSES
 from nervbench.train.whole import recipe_of
 

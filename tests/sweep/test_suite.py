@@ -189,5 +189,5 @@ def test_user_errors(
 
 def test_recipes_are_whole() -> None:
     """What a suite does not say of a recipe is as the published runs had it."""
-    (job, *_) = list(sweep._jobs(suites.trainings(suites.load("hyperparameters"), "full")[0], Path("out")))
+    (job, *_) = list(sweep._jobs(suites.trainings(suites.load("hyperparameters"), "full")[0], Path("out"), "cpu"))
     assert job.recipe == settings(Recipe(epochs=300, learning_rate=2e-4))

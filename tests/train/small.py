@@ -35,7 +35,12 @@ def same(a: object, b: object) -> bool:
 
 
 def run(
-    frames: Frames, folder: Path, epochs: int | None = None, recipe: Recipe = RECIPE, start: Start | None = None
+    frames: Frames,
+    folder: Path,
+    epochs: int | None = None,
+    recipe: Recipe = RECIPE,
+    start: Start | None = None,
+    place: str = "cpu",
 ) -> list[Epoch]:
     """Train, or stop after so many epochs as Ctrl-C would."""
-    return list(itertools.islice(train(SPEC, frames, recipe, folder, start), epochs))
+    return list(itertools.islice(train(SPEC, frames, recipe, folder, start, place), epochs))
