@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,10 @@ from nervbench.config import Bench, ClipSource, Limits, MatrixEntry, ModelEntry,
 from nervbench.model import checkpoint
 from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.zoo import spec_of
-from nervbench.records import Result, case_of
+from nervbench.records import SINGLE_STREAM, Result, case_of
 from nervbench.sweep import child, local, process
 from nervbench.sweep.jobs import ExportJob, Job, ModelJob
-from nervbench.sweep.local import Event, Plan, execute, remaining
+from nervbench.sweep.local import Event, Plan, execute, preparation, remaining, told
 
 FAKES = Path(__file__).parent / "fakes"
 FRAMES = 4
@@ -99,3 +100,21 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         patch.setattr(local, "process", SimpleNamespace(run=run_here, Died=process.Died))
         patch.setenv("PYTHONPATH", str(FAKES), prepend=os.pathsep)
         yield Studio(root, root / "clip", trained)
+
+
+@pytest.fixture(scope="session")
+def kept(studio: Studio) -> Path:
+    """A folder with what :data:`tests.bench.kills.PROGRAM` keeps of a preparation, done in this process."""
+    folder = studio.root / "kept"
+    folder.mkdir()
+
+    def keep(job: Job, timeout_s: float) -> Any:
+        answer = run_here(job, timeout_s)
+        if isinstance(job, tuple):
+            (folder / type(job[0]).__name__).write_bytes(pickle.dumps(answer))
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local.process, "run", keep)
+        told(preparation(studio.plan(studio.root / "keeps", [f"works/fp32/1/{SINGLE_STREAM}"])), lambda _: None)
+    return folder

@@ -18,19 +18,18 @@ import pytest
 from nervbench import store
 from nervbench.records import Status
 from nervbench.sweep.local import RESULTS
+from tests.bench import kills
 
 from .conftest import SEEDED, Studio
 
 # Ctrl-C is ignored in a process that a shell has put into the background; here it must not be.
-PROGRAM = """
-import signal, sys
-from nervbench.sweep import local
-from nervbench.cli import main
+PROGRAM = f"""
+import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-local.PROBE_S = 0.0
-main(sys.argv[1:])
-"""
+{kills.PROGRAM}"""
 PATIENCE_S = 120.0
+
+pytestmark = pytest.mark.usefixtures("kept")
 
 
 def bench(studio: Studio, runtimes: list[str]) -> Path:
@@ -49,9 +48,15 @@ verify = {{ frames = 2 }}
 @contextmanager
 def started(studio: Studio, *words: object) -> Iterator[subprocess.Popen[str]]:
     """``nervbench run`` with these words, in a process of its own that is ended in any case."""
-    command = [sys.executable, "-c", PROGRAM, "run", *map(str, words), "--cache", str(studio.cache)]
+    kept = studio.root / "kept"
+    command = [sys.executable, "-c", PROGRAM, str(kept), "run", *map(str, words), "--cache", str(studio.cache)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(studio.root)},  # a sweep that is killed leaves the folder of its worker
     )
     guard = threading.Timer(PATIENCE_S, process.kill)  # a reader that waits for a line then sees the end
     guard.start()

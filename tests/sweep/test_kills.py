@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,9 +36,11 @@ except OutputError as error:
 
 
 @pytest.fixture(scope="module")
-def stage(studio: Studio) -> Stage:
+def stage(studio: Studio, kept: Path) -> Stage:
     """Sweeps of fake runtimes that end in different ways."""
-    return kills.staged(studio.root / "kills", studio.clip, studio.cache)
+    stage = kills.staged(studio.root / "kills", studio.clip, studio.cache)
+    shutil.copytree(kept, stage.kept, dirs_exist_ok=True)
+    return stage
 
 
 def test_killed_twice(stage: Stage) -> None:
