@@ -219,6 +219,7 @@ class Stages:
 
     ``parts_s`` takes decode to pieces, by name in order, where the session computes them one after the other.
     ``overlapped_wall_s`` is what the same batches took with the writer in a thread of its own, all together.
+    ``unpack_s`` is from the checkpoint's file to its tensors, once: decoded and dequantised where it is coded.
     """
 
     decode_s: tuple[float, ...]
@@ -226,6 +227,7 @@ class Stages:
     write_s: tuple[float, ...]
     overlapped_wall_s: float
     parts_s: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    unpack_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ from nervbench.units import prefixed
 
 PARTS = ("embed", "network", "to uint8")
 HEAD = (
-    "case", "load", *PARTS, "decode", "to the host", "write", "FPS in turn", "FPS overlapped", "gained", "frames"
+    "case", "unpack", "load", *PARTS, "decode", "to the host", "write",
+    "FPS in turn", "FPS overlapped", "gained", "frames",
 )  # fmt: skip
 WORDS = """\
-From weights to an H.264 file. Load: from the file of the model to a session that is ready, once. Then medians a frame:
+From weights to an H.264 file. Unpack: from the checkpoint's file to tensors, once, decoded and dequantised where it is
+coded. Load: from the file of the exported model to a session that is ready, once. Then medians a frame:
 decode, of it the embedding, the network and the conversion to bytes where a runtime computes them one by one (most do
 it as one), to the host, write. In turn: one stage after the other, all of them counted. Overlapped: the same frames
 with the writer in a thread of its own. On a CPU the writer takes its processors from the decoder."""
@@ -42,6 +44,5 @@ def _line(row: Row) -> list[str]:
     in_turn_s = sum(map(sum, in_turn))
     fps = [batch * calls / wall_s if wall_s > 0 else None for wall_s in (in_turn_s, found.overlapped_wall_s)]
     gained = in_turn_s / found.overlapped_wall_s if found.overlapped_wall_s > 0 else None
-    return [
-        escape(row.label), prefixed(seen.load_s, "s"), *middles, *map(speed, fps), times(gained), str(batch * calls),
-    ]  # fmt: skip
+    once = (prefixed(found.unpack_s, "s"), prefixed(seen.load_s, "s"))
+    return [escape(row.label), *once, *middles, *map(speed, fps), times(gained), str(batch * calls)]

@@ -60,6 +60,7 @@ class Prepared:
     """What :class:`ModelJob` made. Frames lie in ``reference`` as one file each, the source as one array in ``source``.
 
     ``trained`` weights have a source that they must resemble; ``reference_psnr_db`` is how well fp32 eager does.
+    ``unpack_s`` are the seconds from the checkpoint's file to its tensors; None for weights that no file holds.
     """
 
     model: str
@@ -75,6 +76,7 @@ class Prepared:
     clip: str
     clip_sha256: str
     resample: str
+    unpack_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nervbench import quality
+from nervbench import plugins, quality
 from nervbench.data import clip as clips
+from nervbench.device.base import Device
 from nervbench.errors import ConfigError, ExportError
 from nervbench.export.base import produce
 from nervbench.files import atomic_path, source_hash
@@ -68,6 +69,7 @@ def prepare(job: ModelJob) -> Prepared:
         clip=clip.name,
         clip_sha256=clip.sha256,
         resample=resample if clip.size != size else clips.AS_IT_IS,
+        unpack_s=_unpack_s(job) if trained else None,
     )
     if source:
         chosen = clips.spread(clip.frames, PICTURES)
@@ -85,6 +87,14 @@ def export(job: ExportJob) -> Exports:
         except ExportError as error:
             exports[key] = str(error)
     return exports
+
+
+def _unpack_s(job: ModelJob) -> float:
+    """Seconds to read the weights again: the file is in memory now, and what reads it is imported."""
+    clock: Device = plugins.load(plugins.DEVICES, "cpu")()
+    clock.start()
+    weights_of(job.model, job.weights)
+    return clock.stop()
 
 
 def _wanted(frames: int, starts: tuple[int, ...], batches: tuple[int, ...]) -> set[int]:

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,10 @@ def _to_file(job: CaseJob, device: Device, session: Session, watch: Watch) -> tu
         # The checked frames first, so that a slow case gets to them.
         starts = (index for (index,) in scenario.rotation(job.prepared.starts, job.prepared.frames, job.case.batch, 1))
         found = stages(session, device, starts, job.stopping.budget_s, write, watch)
-    return Timing(found.decode_s, (), BUDGET, 1, device.now() - began), {"stages": found}
+    found = replace(found, unpack_s=job.prepared.unpack_s)
+    return Timing(found.decode_s, (), BUDGET, 1, device.now() - began), {
+        "stages": replace(found, unpack_s=job.prepared.unpack_s)
+    }
 
 
 class Recorded:

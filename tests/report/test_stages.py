@@ -17,7 +17,7 @@ def with_stages(batch: int = 1) -> Result:
     result = made(scenario=TO_FILE, batch=batch)
     assert result.telemetry
     parts: dict[str, tuple[float, ...]] = {"embed": (0.001,) * 3, "network": (0.4,) * 3} if batch == 1 else {}
-    found = Stages((0.5,) * 3, (0.01,) * 3, (0.09,) * 3, 1.2, parts)
+    found = Stages((0.5,) * 3, (0.01,) * 3, (0.09,) * 3, 1.2, parts, unpack_s=0.02 if batch == 1 else None)
     return replace(result, samples_s=found.decode_s, telemetry=replace(result.telemetry, load_s=2.0, stages=found))
 
 
@@ -27,8 +27,8 @@ def test_line() -> None:
     (group,) = groups_of(results)
     text = section([group])
 
-    one = "2.00 s | 1.00 ms | 400 ms | – | 500 ms | 10.0 ms | 90.0 ms | 1.67 | 2.50 | 1.50 | 3 |"
-    two = "2.00 s | – | – | – | 250 ms | 5.00 ms | 45.0 ms | 3.33 | 5.00 | 1.50 | 6 |"
+    one = "20.0 ms | 2.00 s | 1.00 ms | 400 ms | – | 500 ms | 10.0 ms | 90.0 ms | 1.67 | 2.50 | 1.50 | 3 |"
+    two = "– | 2.00 s | – | – | – | 250 ms | 5.00 ms | 45.0 ms | 3.33 | 5.00 | 1.50 | 6 |"
     assert f"| nerv-s/fp32/eager/b1/to_file | {one}" in text
     assert f"| nerv-s/fp32/eager/b2/to_file | {two}" in text
     assert [row.rank for row in group.rows] == [1]

@@ -141,6 +141,7 @@ def test_to_file(studio: Studio) -> None:
     assert len(found.fetch_s) == len(found.write_s) == len(found.decode_s) > FRAMES
     assert result.samples_s == found.decode_s
     assert 0 < found.overlapped_wall_s < 60
+    assert found.unpack_s is None  # of seeded weights there is no file
     assert result.fidelity
     assert result.fidelity.during_frames == (0, 1, 2, 3)
     assert results["late"].status == Status.WRONG_OUTPUT

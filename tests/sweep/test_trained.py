@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nervbench.records import SINGLE_STREAM, Result, Status
+from nervbench.records import SINGLE_STREAM, TO_FILE, Result, Status
 
 from .conftest import FRAMES, Studio, ended
 
 PLAIN = f"fp32/1/{SINGLE_STREAM}"
 CASES = ("works", "lossy", "unchecked", "dies", "broken")
+TO_FILE_CASE = f"works/fp32/1/{TO_FILE}"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,14 @@ def test_quality(results: dict[str, Result], studio: Studio) -> None:
     assert quality.bits_per_pixel == pytest.approx(8 * studio.trained.stat().st_size / (FRAMES * 320 * 180), rel=0.01)
     assert result.fidelity
     assert "what fp32 eager reaches" in result.fidelity.bound_from
+
+
+def test_unpacking(studio: Studio) -> None:
+    """Of weights from a file the stages begin with reading it."""
+    result = ended(studio.plan(studio.root / "unpacked", [TO_FILE_CASE], str(studio.trained)))[0]["works"]
+    assert result.telemetry
+    assert result.telemetry.stages
+    assert result.telemetry.stages.unpack_s
 
 
 def test_lossy(results: dict[str, Result]) -> None:
