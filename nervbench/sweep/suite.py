@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from nervbench import suites, trials
@@ -96,7 +97,7 @@ def ready(order: SuiteOrder) -> Ready:
 def run(order: Ready, out: Path, cache: Path) -> Iterator[Step]:
     """Do what is not done yet. Raises OutputError where the folder is another process's or cannot be written."""
     keep(out, order.chosen)
-    jobs = [job for each in order.trainings for job in _jobs(each, out, order.place)]
+    jobs = _jobs(order.trainings, out, order.place)
     yield from train_all(jobs, out, TRAINING_TIMEOUT_S)
     ended = {trial.name: trial for trial in trials.read(out / trials.FILE)}
     clips = {each.run(seed): each for each in order.trainings for seed in each.seeds}
@@ -116,12 +117,17 @@ def run(order: Ready, out: Path, cache: Path) -> Iterator[Step]:
         yield from _decoded(networks, out, cache)
 
 
-def _jobs(trained: Trained, out: Path, place: str) -> Iterator[TrainJob]:
-    for seed in trained.seeds:
-        recipe = recipe_of(trained.recipe | {"epochs": trained.epochs, "seed": seed})
-        run = trained.run(seed)
-        source = from_anywhere(trained.clip)
-        yield TrainJob(run, trained.model, open_clip(source).name, source, settings(recipe), out / run, place)
+def _jobs(trainings: Sequence[Trained], out: Path, place: str) -> list[TrainJob]:
+    """The first seed of every arm, then the second of every arm: a machine that becomes slower does so for all arms."""
+    rounds = zip_longest(*([(each, seed) for seed in each.seeds] for each in trainings))
+    return [_job(*one, out, place) for each_round in rounds for one in each_round if one]
+
+
+def _job(trained: Trained, seed: int, out: Path, place: str) -> TrainJob:
+    recipe = recipe_of(trained.recipe | {"epochs": trained.epochs, "seed": seed})
+    run = trained.run(seed)
+    source = from_anywhere(trained.clip)
+    return TrainJob(run, trained.model, open_clip(source).name, source, settings(recipe), out / run, place)
 
 
 def _decoded(networks: list[tuple[str, str, str]], out: Path, cache: Path) -> Iterator[Step]:

@@ -165,7 +165,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, video: Path) -> None:
     [
         (["suite:none"], "unknown suite 'none'; known: ablation, "),
         (["suite:ablation", "--only", "*"], "--only chooses among the cases of a bench.toml"),
-        (["bench.toml", "--scale", "small"], "--scale, --clip and --checkpoint are of suites"),
+        (["bench.toml", "--scale", "small"], "--scale, --device, --clip and --checkpoint are of suites"),
         (["suite:ablation", "--scale", "tiny"], "Invalid value for '--scale'"),
         (["suite:ablation", "--checkpoint", "none.pth"], "Invalid value for '--checkpoint'"),
         (["suite:ablation", "--clip", "none.mp4"], "clip none.mp4: no such file or folder"),
@@ -187,7 +187,15 @@ def test_user_errors(
     assert not (tmp_path / "runs").exists()
 
 
+def test_arms_take_turns() -> None:
+    """Every arm is trained with its first seed before one is with its second."""
+    jobs = sweep._jobs(suites.trainings(suites.load("table2"), "small"), Path("out"), "cpu")
+    assert [job.name for job in jobs] == ["siren-1", "ffn-1", "nerv-1", "nerv-2", "nerv-3"]
+    jobs = sweep._jobs(suites.trainings(suites.load("new-dataset"), "small"), Path("out"), "cpu")
+    assert [job.name for job in jobs] == ["bunny-1", "other-1", "bunny-2", "other-2"]
+
+
 def test_recipes_are_whole() -> None:
     """What a suite does not say of a recipe is as the published runs had it."""
-    (job, *_) = list(sweep._jobs(suites.trainings(suites.load("hyperparameters"), "full")[0], Path("out"), "cpu"))
+    (job, *_) = sweep._jobs(suites.trainings(suites.load("hyperparameters"), "full"), Path("out"), "cpu")
     assert job.recipe == settings(Recipe(epochs=300, learning_rate=2e-4))
