@@ -13,6 +13,7 @@ from PIL import Image
 from nervbench import store
 from nervbench.records import Status
 from nervbench.sweep import local
+from tests.here import HERE
 
 Run = Callable[..., Any]
 
@@ -29,6 +30,12 @@ verify = {{ frames = 1 }}
 @pytest.fixture(autouse=True)
 def _no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "PROBE_S", 0.0)
+
+
+@pytest.fixture
+def _prepared_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are prepared in this process; :func:`test_done` does it in others, as a user's run does."""
+    monkeypatch.setattr(local, "process", HERE)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +84,7 @@ def test_done(run: Run, bench: Path, cache: Path, tmp_path: Path) -> None:
     assert store.read(out / "results.jsonl") == rows
 
 
+@pytest.mark.usefixtures("_prepared_here")
 def test_resumed_by_other_rules(run: Run, bench: Path, tmp_path: Path, cache: Path) -> None:
     """A run goes on by the rules it began with; more cases are no other rules."""
     out, only = tmp_path / "out", ("--only", "*/int8/*")
@@ -90,6 +98,7 @@ def test_resumed_by_other_rules(run: Run, bench: Path, tmp_path: Path, cache: Pa
     assert (out / "results.jsonl").read_bytes() == before
 
 
+@pytest.mark.usefixtures("_prepared_here")
 def test_some_case_failed(run: Run, tmp_path: Path, cache: Path) -> None:
     """A case that failed is exit code 4; the table and the report are there all the same."""
     out = tmp_path / "out"
@@ -151,6 +160,7 @@ def test_wrong_words(run: Run, bench: Path, monkeypatch: pytest.MonkeyPatch, wor
     assert len(outcome.err.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("_prepared_here")
 def test_damaged_clip(run: Run, bench: Path, cache: Path, tmp_path: Path) -> None:
     """A clip that is found to be damaged is exit code 1 in its own words; no case has begun."""
     (tmp_path / "clip" / "1.png").write_bytes(b"no picture")

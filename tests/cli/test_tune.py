@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,7 +20,9 @@ import pytest
 from nervbench import trials
 from nervbench.data.video import write_video
 from nervbench.report.trials import answer, page, ranked, savings
+from nervbench.sweep import training
 from nervbench.trials import FILE, Trial
+from tests.here import HERE
 
 Run = Callable[..., Any]
 
@@ -26,7 +30,12 @@ Run = Callable[..., Any]
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     """Two frames of 64×36."""
-    path = tmp_path / "ramp.mp4"
+    return ramp_in(tmp_path)
+
+
+def ramp_in(folder: Path) -> Path:
+    """A video in a folder: two frames that brighten."""
+    path = folder / "ramp.mp4"
     ramp = np.linspace(20, 220, 64)[None, None, :, None] * np.linspace(0.5, 1, 2)[:, None, None, None]
     write_video(path, iter([np.broadcast_to(ramp, (2, 36, 64, 3)).astype(np.uint8)]), 25)
     return path
@@ -38,8 +47,9 @@ def command(video: Path, out: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "nervbench", "tune", "nerv-xs", "--clip", str(video), "-o", str(out), *rates, *words]
 
 
-def test_grid(run: Run, video: Path, tmp_path: Path) -> None:
+def test_grid(run: Run, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All combinations are trained; the best is named; the same command again trains nothing."""
+    monkeypatch.setattr(training, "process", HERE)  # test_a_folder_of_clips trains in processes, as a user does
     words = command(video, tmp_path / "out")[3:]
     ended = run(*words)
     rows = trials.read(tmp_path / "out" / FILE)
@@ -58,11 +68,48 @@ RAY = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray Tu
 ASHA = ("--search", "asha", "--grace", "1")
 
 
+class Searched(NamedTuple):
+    """A search that has ended, its folder then, and its folder as a kill after the first row would have left it."""
+
+    ended: subprocess.CompletedProcess[str]
+    folder: Path
+    killed: Path
+
+
+@pytest.fixture(scope="module")
+def _ray_home() -> Iterator[None]:
+    """A folder for Ray that goes with these tests; not one of pytest's, for the names of sockets must be short."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as home,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("RAY_TMPDIR", home)
+        yield
+
+
+@pytest.fixture(scope="module")
+def searched(_ray_home: None, tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """One search with Ray, which stands still after its first row while its folder is copied."""
+    root = tmp_path_factory.mktemp("asha")
+    out, killed = root / "out", root / "killed"
+    words = command(ramp_in(root), out, *ASHA)
+    search = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
+    deadline = time.monotonic() + 120
+    while not (out / FILE).exists() and search.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if search.poll() is None:  # if it has failed, its words are shown where its code is looked at
+        os.killpg(search.pid, signal.SIGSTOP)
+        shutil.copytree(out, killed)
+        os.killpg(search.pid, signal.SIGCONT)
+    said, told = search.communicate()
+    return Searched(subprocess.CompletedProcess(words, search.returncode, said, told), out, killed)
+
+
 @RAY
-def test_asha(video: Path, tmp_path: Path) -> None:
+def test_asha(searched: Searched) -> None:
     """The training that cannot learn is stopped after its first epoch, and what that saved is said."""
-    ended = subprocess.run(command(video, tmp_path / "out", *ASHA), capture_output=True, text=True, check=False)
-    rows = {row.name: row for row in trials.read(tmp_path / "out" / FILE)}
+    ended = searched.ended
+    rows = {row.name: row for row in trials.read(searched.folder / FILE)}
 
     assert ended.returncode == 0, ended.stderr
     assert rows["learning-rate=0.005"].whole
@@ -73,23 +120,18 @@ def test_asha(video: Path, tmp_path: Path) -> None:
 
 
 @RAY
-def test_asha_after_a_kill(video: Path, tmp_path: Path) -> None:
-    """Killed after its first row, the search goes on: each training ends in one row, and the best is found."""
-    words = command(video, tmp_path / "out", *ASHA)
-    first = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "out" / FILE).exists() and first.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    kept = (tmp_path / "out" / FILE).read_text()
-    rest = subprocess.run(words, capture_output=True, text=True, check=False)
-    lines = (tmp_path / "out" / FILE).read_text()
+def test_asha_after_a_kill(searched: Searched) -> None:
+    """From what a kill after its first row leaves, the search goes on: a row for each training, the best is found."""
+    searched.folder.rename(searched.folder.with_name("whole"))
+    searched.killed.rename(searched.folder)
+    kept = (searched.folder / FILE).read_text()
+    rest = subprocess.run(searched.ended.args, capture_output=True, text=True, check=False)
+    lines = (searched.folder / FILE).read_text()
 
     assert rest.returncode == 0, rest.stderr
     assert lines.startswith(kept)
     assert len(kept.splitlines()) == 1
-    assert len(lines.splitlines()) == len(trials.read(tmp_path / "out" / FILE)) == 2
+    assert len(lines.splitlines()) == len(trials.read(searched.folder / FILE)) == 2
     assert "Best: learning-rate=0.005, PSNR " in rest.stdout
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import shutil
 import warnings
 from importlib import metadata
 from pathlib import Path
@@ -37,9 +38,23 @@ def source() -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def onnx_file(source: Checkpoint) -> bytes:
-    """The model as ONNX, made once."""
-    return write(source, "onnx", "fp32")[0]
+def exported(source: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the model as ONNX, made once."""
+    cache = tmp_path_factory.mktemp("exported")
+    produce(source, "onnx", "fp32", cache)
+    return cache
+
+
+@pytest.fixture(scope="module")
+def onnx_file(source: Checkpoint, exported: Path) -> bytes:
+    """The model as ONNX."""
+    return produce(source, "onnx", "fp32", exported)[0].read_bytes()
+
+
+@pytest.fixture
+def cache(exported: Path, tmp_path: Path) -> Path:
+    """A cache to work in, which has the model as ONNX already."""
+    return shutil.copytree(exported, tmp_path / "cache")
 
 
 def expected(source: Checkpoint, positions_B: Any) -> Any:
@@ -201,29 +216,29 @@ def test_unknown(source: Checkpoint, tmp_path: Path) -> None:
             produce(source, "onnx", precision, tmp_path)
 
 
-def test_int8(source: Checkpoint, tmp_path: Path) -> None:
+def test_int8(source: Checkpoint, cache: Path) -> None:
     """A rewritten file in int8 is kept under its own key, says what was applied, and is smaller than in float."""
-    _, plain = produce(source, "onnx_rewritten", "fp32", tmp_path)
-    path, artifact = produce(source, "onnx_rewritten", "int8", tmp_path)
+    _, plain = produce(source, "onnx_rewritten", "fp32", cache)
+    path, artifact = produce(source, "onnx_rewritten", "int8", cache)
 
     assert (artifact.precision, artifact.key != plain.key) == ("int8", True)
     assert any(note.startswith("rewrite convolutions in int8: applied in ") for note in artifact.notes)
     assert artifact.size_bytes < plain.size_bytes
-    assert produce(source, "onnx_rewritten", "int8", tmp_path) == (path, artifact)
+    assert produce(source, "onnx_rewritten", "int8", cache) == (path, artifact)
 
 
-def test_rewritten_of_the_kept_file(source: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rewritten_of_the_kept_file(source: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plain file is exported once, and what is rewritten starts from it."""
-    _, plain = produce(source, "onnx", "fp32", tmp_path)
+    _, plain = produce(source, "onnx", "fp32", cache)
     monkeypatch.setattr(torch.onnx, "export", None)
     for precision in ("fp32", "int8"):
-        _, artifact = produce(source, "onnx_rewritten", precision, tmp_path)
+        _, artifact = produce(source, "onnx_rewritten", precision, cache)
         assert artifact.sha256 != plain.sha256
 
 
-def test_rewritten(source: Checkpoint, tmp_path: Path) -> None:
+def test_rewritten(source: Checkpoint, cache: Path) -> None:
     """The rewritten file gives the plain one's frames; its notes, kept with it, say what came of each rule."""
-    path, artifact = produce(source, "onnx_rewritten", "fp32", tmp_path)
+    path, artifact = produce(source, "onnx_rewritten", "fp32", cache)
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     (frames,) = session.run(["frames"], {"t": positions(5)})
 
@@ -235,9 +250,9 @@ def test_rewritten(source: Checkpoint, tmp_path: Path) -> None:
         "rewrite bytes are shuffled, not floats: applied in 2 places",
         "rewrite transpose before the shuffle: applied in 1 place",
     )
-    assert produce(source, "onnx_rewritten", "fp32", tmp_path) == (path, artifact)
+    assert produce(source, "onnx_rewritten", "fp32", cache) == (path, artifact)
     path.write_bytes(b"")
-    assert produce(source, "onnx_rewritten", "fp32", tmp_path)[1].notes == (
+    assert produce(source, "onnx_rewritten", "fp32", cache)[1].notes == (
         "rebuilt: the cached file did not match its hash",
         *artifact.notes,
     )

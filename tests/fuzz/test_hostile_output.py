@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +113,13 @@ def pointing(path: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
-    """The ONNX file of the tiny model in a cache, and its content."""
-    path, _ = produce(seeds.tiny(), "onnx", "fp32", tmp_path_factory.mktemp("cache"))
-    return path, path.read_bytes()
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, bytes]]:
+    """The ONNX file of the tiny model in a cache, and its content; exported once, as each time gives the same."""
+    made = base.write(seeds.tiny(), "onnx", "fp32")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "write", lambda *_: made)
+        path, _ = produce(seeds.tiny(), "onnx", "fp32", tmp_path_factory.mktemp("cache"))
+        yield path, path.read_bytes()
 
 
 def test_an_onnx_file_dropped_into_the_cache(exported: tuple[Path, bytes], tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,10 @@ from nervbench.model import checkpoint
 from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.zoo import spec_of
 from nervbench.records import SINGLE_STREAM, Result, case_of
-from nervbench.sweep import child, local, process
-from nervbench.sweep.jobs import ExportJob, Job, ModelJob
+from nervbench.sweep import local
+from nervbench.sweep.jobs import Job
 from nervbench.sweep.local import Event, Plan, execute, preparation, remaining, told
+from tests.here import HERE, run_here
 
 FAKES = Path(__file__).parent / "fakes"
 FRAMES = 4
@@ -70,13 +70,6 @@ def ended(plan: Plan) -> tuple[dict[str, Result], list[Event]]:
     return {result.case.runtime: result for result in results}, events
 
 
-def run_here(job: Job, timeout_s: float) -> Any:
-    """As :func:`process.run`, but models are prepared in this process, which has PyTorch in memory already."""
-    if isinstance(job, tuple) and isinstance(job[0], ModelJob | ExportJob):
-        return child.answer(job)
-    return process.run(job, timeout_s)
-
-
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """Clip and weights on disk, fakes on the path; no time spent on probing the device or on starting to prepare.
@@ -97,7 +90,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         Image.fromarray(noisy).save(root / "clip" / f"{index}.png")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local, "PROBE_S", 0.0)
-        patch.setattr(local, "process", SimpleNamespace(run=run_here, Died=process.Died))
+        patch.setattr(local, "process", HERE)
         patch.setenv("PYTHONPATH", str(FAKES), prepend=os.pathsep)
         yield Studio(root, root / "clip", trained)
 
@@ -115,6 +108,6 @@ def kept(studio: Studio) -> Path:
         return answer
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local.process, "run", keep)
+        patch.setattr(HERE, "run", keep)
         told(preparation(studio.plan(studio.root / "keeps", [f"works/fp32/1/{SINGLE_STREAM}"])), lambda _: None)
     return folder
