@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := bench
-.PHONY: bench test lint report bench-trust bench-kills bench-train fuzz
+.PHONY: bench test lint report bench-trust bench-kills bench-suites bench-train fuzz
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,10 @@ bench-kills: $(VENV)/installed
 EPOCHS ?= 0
 bench-train: $(VENV)/installed
 	$(BIN)/python -m tests.bench.train --quality $(EPOCHS)
+
+SUITES := ablation table2 hyperparameters new-dataset rate-distortion
+bench-suites: $(VENV)/installed
+	for name in $(SUITES); do $(BIN)/nervbench run suite:$$name --out runs/suites/$$name --resume || exit; done
 
 report: $(VENV)/installed
 	$(BIN)/nervbench report reports --check

@@ -85,10 +85,12 @@ def generate(folder: Path) -> dict[str, bytes]:
 def publish(run_folder: Path, reports_folder: Path, name: str | None = None) -> Path:
     """Copy a run's results and pictures into the committed folder, write its pages again, and return the device's page.
 
-    ``name`` is of the device's files; without it, it follows from the device card (``xeon-2.5ghz-2-threads``). Earlier
-    results of that name are replaced. Raises ResultsError where the run has no readable results, OutputError where a
-    file cannot be written.
+    ``name`` is of the device's files; without it, it follows from the device card (``xeon-2.5ghz-2-threads``), that of
+    a suite from the suite and its scale (``ablation-small``). Earlier results of that name are replaced. Raises
+    ResultsError where the run has no readable results, OutputError where a file cannot be written.
     """
+    if (run_folder / SUITE).is_file():
+        return _publish_suite(run_folder, reports_folder / "suites", name)
     source = run_folder / RESULTS
     if not source.is_file():
         raise ResultsError(_nothing(run_folder))
@@ -106,6 +108,19 @@ def publish(run_folder: Path, reports_folder: Path, name: str | None = None) -> 
         raise OutputError(msg) from error
     write(reports_folder)
     return reports_folder / f"{stem}.md"
+
+
+def _publish_suite(run_folder: Path, suites_folder: Path, name: str | None) -> Path:
+    """Copy the rows of a suite, and write the pages of the committed folder again."""
+    found = suite_read.read(run_folder)
+    below = suites_folder / slug(name or f"{found.chosen.suite}-{found.chosen.scale}")
+    for file in suite_read.FILES:
+        if (run_folder / file).is_file():
+            write_atomically(below / file, (run_folder / file).read_bytes())
+        else:
+            (below / file).unlink(missing_ok=True)
+    write(suites_folder.parent)
+    return below / suite_page.PAGE
 
 
 def device_slug(results: list[Result]) -> str:

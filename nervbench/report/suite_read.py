@@ -12,11 +12,14 @@ from nervbench.records import FAILED, Result, Status
 from nervbench.report.effects import Measured, measured
 from nervbench.report.rows import latest, one_line
 from nervbench.suites import Arm, Known, Suite
+from nervbench.suites.chosen import FILE as CHOSEN
 from nervbench.suites.chosen import Chosen
 from nervbench.suites.chosen import read as read_chosen
 from nervbench.trials import Trial
 
 RESULTS = "results.jsonl"
+FILES = (CHOSEN, trials.FILE, RESULTS, rates.FILE)
+"""All that a page is made of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def run(order: Ready, out: Path, cache: Path) -> Iterator[Step]:
 def _jobs(trainings: Sequence[Trained], out: Path, place: str) -> list[TrainJob]:
     """The first seed of every arm, then the second of every arm: a machine that becomes slower does so for all arms."""
     rounds = zip_longest(*([(each, seed) for seed in each.seeds] for each in trainings))
-    return [_job(*one, out, place) for each_round in rounds for one in each_round if one]
+    return [_job(trained, seed, out, place) for arms in rounds for trained, seed in filter(None, arms)]
 
 
 def _job(trained: Trained, seed: int, out: Path, place: str) -> TrainJob:

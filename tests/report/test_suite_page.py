@@ -113,6 +113,18 @@ def test_the_same_rows_give_the_same_bytes(folder: Path) -> None:
     assert pages.check(reports) == ["suites/ablation/suite.md"]
 
 
+def test_publish(folder: Path, tmp_path: Path) -> None:
+    """Its rows go to a folder of the suite's name and scale, and the committed pages match their data."""
+    reports = tmp_path / "reports"
+    (reports / "results").mkdir(parents=True)
+    store.append(reports / "results" / "box.jsonl", result("bundled", 0.1))
+    assert pages.publish(folder, reports) == reports / "suites" / "ablation-small" / suite_page.PAGE
+    assert pages.check(reports) == []
+    assert sorted(file.name for file in (reports / "suites" / "ablation-small").iterdir()) == [
+        "results.jsonl", "suite.json", "suite.md", "trials.jsonl",
+    ]  # fmt: skip
+
+
 def test_a_suites_folder_is_reported_by_the_verb(folder: Path) -> None:
     """``nervbench report DIR`` writes its page."""
     assert pages.write(folder) == folder / suite_page.PAGE
