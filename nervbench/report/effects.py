@@ -22,6 +22,7 @@ from nervbench.suites.chosen import Chosen
 from nervbench.trials import Trial
 
 LEVEL = 0.05
+FURTHEST = 300.0  # of a logarithm, so that no ratio overflows
 DIFFERENCES: frozenset[Quantity] = frozenset({"psnr_db", "ms_ssim"})
 EXACT: frozenset[Quantity] = frozenset({"params", "bits_per_pixel"})
 """Quantities that another run does not change."""
@@ -169,7 +170,7 @@ def _scaled(quantity: Quantity, value: float) -> float:
 
 
 def _unscaled(quantity: Quantity, value: float) -> float:
-    return value if quantity in DIFFERENCES else math.exp(value)
+    return value if quantity in DIFFERENCES else math.exp(max(-FURTHEST, min(FURTHEST, value)))
 
 
 def _of_trials(trained: Trained, trials: Sequence[Trial], results: Sequence[Result]) -> Measured:

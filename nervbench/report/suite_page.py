@@ -107,18 +107,18 @@ def _clips(found: Read) -> list[str]:
 def _scale(found: Read) -> list[str]:
     """What ran here, in sentences: models, clips, epochs, seeds, devices."""
     lines = []
-    shapes = sorted({(t.model, f"{t.width}×{t.height}", t.clip, t.frames) for t in found.trials if t.quality})
-    lines += [f"{model}, {size}, on {clip} ({frames} frames)" for model, size, clip, frames in shapes]
+    lines += sorted({
+        f"{t.model}, {t.width}×{t.height}, on {t.clip} ({t.frames} frames)" for t in found.trials if t.quality
+    })  # fmt: skip
     joined = {each.key for each in found.chosen.joined}
     lines += [
         f"{result.case.model}, {cost.width}×{cost.height}, {quality.clip} ({quality.frames} frames), trained elsewhere"
         for result in found.results
         if _run(result) in joined and (cost := result.cost) and (quality := result.quality)
     ]
-    epochs = sorted({int(t.recipe.get("epochs", 0)) for t in found.trials})
-    seeds = sorted({int(t.recipe.get("seed", 0)) for t in found.trials})
-    if epochs:
-        lines.append(f"epochs: {', '.join(map(str, epochs))}; seeds: {', '.join(map(str, seeds))}")
+    for name, key in (("epochs", "epochs"), ("seeds", "seed")):
+        if values := sorted({t.recipe[key] for t in found.trials if key in t.recipe}, key=str):
+            lines.append(f"{name}: {', '.join(map(str, values))}")
     devices = {t.device for t in found.trials if t.device} | {r.device.name for r in found.results if r.device}
     lines += [f"device: {name}" for name in sorted(devices | {point.device for point in found.points})]
     versions = {f"{n} {v}" for t in found.trials for n, v in t.versions.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from nervbench import config, rates, store, trials
+from nervbench import config, rates, store, suites, trials
 from nervbench.cli.decode import parse_frames
 from nervbench.data import clip as clips
 from nervbench.data.containers import announced_bytes
@@ -23,13 +24,17 @@ from nervbench.model.source import weights_of
 from nervbench.model.zoo import MODELS
 from nervbench.records import case_of
 from nervbench.report.compose import Surroundings, page
+from nervbench.report.effects import measured
 from nervbench.report.markdown import escape, plain
 from nervbench.report.rate import page as rate_page
 from nervbench.report.rate_curves import scenes_of
 from nervbench.report.rows import groups_of, latest
+from nervbench.report.suite_page import page as suite_page
+from nervbench.report.suite_read import Read
 from nervbench.report.terminal import table
 from nervbench.report.trials import page as trials_page
 from nervbench.report.trials import savings
+from nervbench.suites.chosen import Chosen
 from nervbench.tune.space import draw, numbers
 from tests.fuzz import seeds
 
@@ -130,11 +135,14 @@ def line(data: bytes) -> None:
 
 
 def trial(data: bytes) -> None:
-    """A line of trainings, and the page of a file of them."""
+    """A line of trainings, the page of a search of them, and that of a suite."""
     with _refusing():
         found = trials.from_line(data.decode(errors="replace"))
         _promise(trials.from_line(trials.to_line(found)) == found, "a training does not come back from its line")
         trials_page([found], savings([found], 2, 3), "nervbench tune").encode()
+        rows = [dataclasses.replace(found, name=f"{arm.key}-1") for arm in ABLATION.arms[:2]]
+        read = Read(Path(), ABLATION, CHOSEN, rows, [], [], measured(ABLATION, CHOSEN, rows, [], []))
+        suite_page(read, "nervbench report").encode()
 
 
 def point(data: bytes) -> None:
@@ -197,6 +205,7 @@ def video(data: bytes) -> None:
             pass
 
 
+ABLATION, CHOSEN = suites.load("ablation"), Chosen("ablation", "small")
 WORDS = tuple(b'{} "" [[ ]] = . , : nerv-xs bundled seeded:0 eager fp32 offline true nan 1979-05-27 0x """ #'.split())
 PATHS = (b"frame1", b"/", b"10", b"01", b".png", b"a.b", b"\xff")
 TARGETS: dict[str, Target] = {

@@ -63,7 +63,7 @@ def test_what_is_unlike_is_said(folder: Path) -> None:
     """Model, clip, epochs, seeds and device are named, and what the small scale is."""
     text = shown(folder)
     assert "- nerv-xs, 320×180, on bigbuckbunny:32 (32 frames)" in text
-    assert "- epochs: 3; seeds: 1" in text
+    assert "- epochs: 3\n- seeds: 1\n" in text
     assert "This is the small scale" in text
     assert "Blender Foundation" in text
 
@@ -91,6 +91,15 @@ def test_hostile_rows_stay_text(folder: Path) -> None:
     assert "<script" not in html
     assert 'http://evil"' not in html
     assert "<code>code</code>" not in html
+
+
+def test_absurd_rows(folder: Path) -> None:
+    """Numbers and recipes that no training has make no number of theirs up, and the page is written."""
+    absurd = replace(trial("more-fc-1", epoch_s=1e300), recipe={"epochs": "many", "seed": 1.5})
+    trials.append(folder / trials.FILE, absurd)
+    tiny = replace(trial("more-fc-2", epoch_s=1e-300), params=-5, frames=None, recipe={"epochs": 3, "seed": True})
+    trials.append(folder / trials.FILE, tiny)
+    assert "| one fully connected layer more | **here**: nerv-xs-3fc, 1 run | – |" in shown(folder)
 
 
 def test_the_same_rows_give_the_same_bytes(folder: Path) -> None:
