@@ -42,12 +42,12 @@ def test_values_and_gradients(size: tuple[int, int], batch: int, channels: int, 
 )
 def test_where_it_is_used(shape: tuple[int, ...], outputs: int, dtype: torch.dtype, expected: bool) -> None:
     """It takes float32 pictures with enough channels and pixels whose products stay within bounds."""
-    x, weight = torch.empty(shape, dtype=dtype, device="meta"), torch.empty(outputs, shape[3], 3, 3, device="meta")
+    x, weight = torch.empty(shape, dtype=dtype), torch.empty(outputs, shape[3], 3, 3)
     assert fits(x, weight) == expected
 
 
 def test_not_under_autocast() -> None:
     """Where the network is to run in bfloat16, it does."""
-    x, weight = torch.empty(1, 90, 160, 48, device="meta"), torch.empty(192, 48, 3, 3, device="meta")
+    x, weight = torch.empty(1, 90, 160, 48), torch.empty(192, 48, 3, 3)
     with torch.autocast("cpu", torch.bfloat16):
         assert not fits(x, weight)
