@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 from nervbench import store
 from nervbench.errors import OutputError, ResultsError
@@ -115,12 +116,21 @@ def _publish_suite(run_folder: Path, suites_folder: Path, name: str | None) -> P
     found = suite_read.read(run_folder)
     below = suites_folder / slug(name or f"{found.chosen.suite}-{found.chosen.scale}")
     for file in suite_read.FILES:
-        if (run_folder / file).is_file():
-            write_atomically(below / file, (run_folder / file).read_bytes())
-        else:
+        if not (run_folder / file).is_file():
             (below / file).unlink(missing_ok=True)
+        elif file == RESULTS:
+            rows = map(_without_place, store.read(run_folder / file))
+            write_atomically(below / file, "".join(f"{store.to_line(row)}\n" for row in rows))
+        else:
+            write_atomically(below / file, (run_folder / file).read_bytes())
     write(suites_folder.parent)
     return below / suite_page.PAGE
+
+
+def _without_place(result: Result) -> Result:
+    """A decoding of a suite with the folder and the file of its weights, and not where on a machine they lay."""
+    weights = "/".join(PurePosixPath(result.case.weights).parts[-2:])
+    return replace(result, case=replace(result.case, weights=weights))
 
 
 def device_slug(results: list[Result]) -> str:

@@ -129,6 +129,8 @@ def test_publish(folder: Path, tmp_path: Path) -> None:
     store.append(reports / "results" / "box.jsonl", result("bundled", 0.1))
     assert pages.publish(folder, reports) == reports / "suites" / "ablation-small" / suite_page.PAGE
     assert pages.check(reports) == []
+    rows = store.read(reports / "suites" / "ablation-small" / "results.jsonl")
+    assert rows[0].case.weights == "original-1/nerv-xs.safetensors"
     assert sorted(file.name for file in (reports / "suites" / "ablation-small").iterdir()) == [
         "results.jsonl", "suite.json", "suite.md", "trials.jsonl",
     ]  # fmt: skip
