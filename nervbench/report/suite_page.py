@@ -116,6 +116,8 @@ def _scale(found: Read) -> list[str]:
         for result in found.results
         if _run(result) in joined and (cost := result.cost) and (quality := result.quality)
     ]
+    sources = {point.source for point in found.points}
+    lines += sorted(f"{each.width}×{each.height}, {each.clip} ({each.frames} frames)" for each in sources)
     for name, key in (("epochs", "epochs"), ("seeds", "seed")):
         if values := sorted({t.recipe[key] for t in found.trials if key in t.recipe}, key=str):
             lines.append(f"{name}: {', '.join(map(str, values))}")
@@ -125,8 +127,9 @@ def _scale(found: Read) -> list[str]:
     lines += [f"versions: {', '.join(sorted(versions))}"] if versions else []
     if found.chosen.scale == "small":
         lines.append(
-            "This is the small scale: other sizes, fewer frames and far fewer epochs than the published runs. Numbers "
-            "stand beside each other to show both, not to be equal; what can be compared are the effects."
+            "This is the small scale: smaller frames than in the published runs and, where it is trained here, fewer "
+            "frames and far fewer epochs. Numbers stand beside each other to show both, not to be equal; what can be "
+            "compared are the effects."
         )
     return lines
 
