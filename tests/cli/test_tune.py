@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,70 +69,60 @@ ASHA = ("--search", "asha", "--grace", "1")
 
 
 class Searched(NamedTuple):
-    """A search that has ended, its folder then, and its folder as a kill after the first row would have left it."""
+    """A search that was killed after its first row, what its file held then, and the same command again."""
 
+    killed: subprocess.CompletedProcess[str]
+    kept: str
     ended: subprocess.CompletedProcess[str]
-    folder: Path
-    killed: Path
+    file: Path
 
 
 @pytest.fixture(scope="module")
-def _ray_home() -> Iterator[None]:
-    """A folder for Ray that goes with these tests; not one of pytest's, for the names of sockets must be short."""
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searched]:
+    """A search with Ray under ``kill -9``; Ray has a folder of its own, for the names of its sockets must be short."""
+    root = tmp_path_factory.mktemp("asha")
+    words = command(ramp_in(root), root / "out", *ASHA)
+    file = root / "out" / FILE
     with (
         tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as home,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("RAY_TMPDIR", home)
-        yield
-
-
-@pytest.fixture(scope="module")
-def searched(_ray_home: None, tmp_path_factory: pytest.TempPathFactory) -> Searched:
-    """One search with Ray, which stands still after its first row while its folder is copied."""
-    root = tmp_path_factory.mktemp("asha")
-    out, killed = root / "out", root / "killed"
-    words = command(ramp_in(root), out, *ASHA)
-    search = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
-    deadline = time.monotonic() + 120
-    while not (out / FILE).exists() and search.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.1)
-    if search.poll() is None:  # if it has failed, its words are shown where its code is looked at
-        os.killpg(search.pid, signal.SIGSTOP)
-        shutil.copytree(out, killed)
-        os.killpg(search.pid, signal.SIGCONT)
-    said, told = search.communicate()
-    return Searched(subprocess.CompletedProcess(words, search.returncode, said, told), out, killed)
+        search = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
+        deadline = time.monotonic() + 120
+        while not file.exists() and search.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with suppress(ProcessLookupError):  # if it has failed, its words are shown where its code is looked at
+            os.killpg(search.pid, signal.SIGKILL)
+        said, told = search.communicate()
+        kept = file.read_text() if file.exists() else ""
+        ended = subprocess.run(words, capture_output=True, text=True, check=False)
+        yield Searched(subprocess.CompletedProcess(words, search.returncode, said, told), kept, ended, file)
 
 
 @RAY
 def test_asha(searched: Searched) -> None:
     """The training that cannot learn is stopped after its first epoch, and what that saved is said."""
-    ended = searched.ended
-    rows = {row.name: row for row in trials.read(searched.folder / FILE)}
+    rows = {row.name: row for row in trials.read(searched.file)}
 
-    assert ended.returncode == 0, ended.stderr
+    assert searched.ended.returncode == 0, searched.ended.stderr
     assert rows["learning-rate=0.005"].whole
     assert rows["learning-rate=0.005"].quality
     assert (rows["learning-rate=1e-06"].epochs, rows["learning-rate=1e-06"].quality) == (1, None)
-    assert "learning-rate=1e-06: stopped after 1 epochs" in ended.stderr
-    assert "Trained 4 of the 6 epochs that all combinations take: 33 % saved." in ended.stdout
+    assert "learning-rate=1e-06: stopped after 1 epochs" in searched.killed.stderr
+    assert "Trained 4 of the 6 epochs that all combinations take: 33 % saved." in searched.ended.stdout
 
 
 @RAY
 def test_asha_after_a_kill(searched: Searched) -> None:
-    """From what a kill after its first row leaves, the search goes on: a row for each training, the best is found."""
-    searched.folder.rename(searched.folder.with_name("whole"))
-    searched.killed.rename(searched.folder)
-    kept = (searched.folder / FILE).read_text()
-    rest = subprocess.run(searched.ended.args, capture_output=True, text=True, check=False)
-    lines = (searched.folder / FILE).read_text()
+    """Killed after its first row, the search goes on: a row for each training, the best is found."""
+    lines = searched.file.read_text()
 
-    assert rest.returncode == 0, rest.stderr
-    assert lines.startswith(kept)
-    assert len(kept.splitlines()) == 1
-    assert len(lines.splitlines()) == len(trials.read(searched.folder / FILE)) == 2
-    assert "Best: learning-rate=0.005, PSNR " in rest.stdout
+    assert searched.killed.returncode == -signal.SIGKILL, searched.killed.stderr
+    assert len(searched.kept.splitlines()) == 1
+    assert lines.startswith(searched.kept)
+    assert len(lines.splitlines()) == len(trials.read(searched.file)) == 2
+    assert "Best: learning-rate=0.005, PSNR " in searched.ended.stdout
 
 
 @pytest.mark.parametrize(
