@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := bench
-.PHONY: bench test lint report bench-trust bench-kills bench-suites bench-train fuzz
+.PHONY: bench gpu test lint report bench-trust bench-kills bench-speed bench-suites bench-train fuzz
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -13,6 +13,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 bench: $(VENV)/installed
 	$(BIN)/nervbench run bench.toml
+
+BUDGET ?= 8m
+gpu: $(VENV)/installed
+	$(BIN)/nervbench run gpu.toml --device cuda --out runs/gpu --resume --budget $(BUDGET)
 
 test: $(VENV)/installed lint
 	$(BIN)/pytest
@@ -29,6 +33,10 @@ bench-trust: $(VENV)/installed
 
 bench-kills: $(VENV)/installed
 	$(BIN)/python -m tests.bench.kills -n $(N)
+
+MODEL ?= nerv-s
+bench-speed: $(VENV)/installed
+	$(BIN)/python -m tests.bench.speed --model $(MODEL)
 
 EPOCHS ?= 0
 bench-train: $(VENV)/installed

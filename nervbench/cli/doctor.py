@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nervbench.records import PLACES
+
 if TYPE_CHECKING:
     from nervbench.records import DeviceCard
     from nervbench.sweep.jobs import Asked
@@ -19,11 +21,12 @@ MEASURED = ("fp32", "bf16", "int8")
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One object on stdout instead of a table.")
+@click.option("--device", "place", type=click.Choice(PLACES), default=PLACES[0], show_default=True)
 @click.option("--probe", is_flag=True, help="Also measure the ceilings (about 6 seconds of full load).")
 @click.option("--noise", is_flag=True, help="Instead: compare a case with itself, live. What could be seen here?")
 @click.option("--case", default="nerv-xs/fp32/ov/b1", show_default=True, help="The case for --noise.")
 @click.option("--for", "budget_s", default=60.0, show_default=True, help="Seconds for --noise.")
-def command(as_json: bool, probe: bool, noise: bool, case: str, budget_s: float) -> None:
+def command(as_json: bool, place: str, probe: bool, noise: bool, case: str, budget_s: float) -> None:
     """Show this device, which runtime can run in which precision, and what would make the rest run.
 
     \b
@@ -37,9 +40,9 @@ def command(as_json: bool, probe: bool, noise: bool, case: str, budget_s: float)
     from nervbench.device.gpus import gpus
     from nervbench.sweep.local import PROBE_S, ask_runtimes, probe_device
 
-    card = probe_device("cpu", PROBE_S if probe else 0.0)
+    card = probe_device(place, PROBE_S if probe else 0.0)
     pairs = tuple((runtime, precision) for runtime in plugins.names(plugins.RUNTIMES) for precision in MEASURED)
-    answers = ask_runtimes("cpu", pairs)
+    answers = ask_runtimes(place, pairs)
     if as_json:
         click.echo(json.dumps(_report(card, answers, gpus()), indent=2))
     else:
@@ -66,10 +69,13 @@ def _show(card: DeviceCard, answers: Answers, gpus_found: str) -> None:
 
     console = Console()
     facts = Table("device", card.name, box=None, pad_edge=False)
-    facts.add_row("threads", str(card.threads or UNKNOWN))
+    if card.kind == "cpu":
+        facts.add_row("threads", str(card.threads or UNKNOWN))
+    else:
+        facts.add_row("multiprocessors", str(card.cores or UNKNOWN))
     facts.add_row("memory", prefixed(card.memory_bytes, "B"))
     facts.add_row("caches", ", ".join(f"{level} {prefixed(size, 'B')}" for level, size in card.cache_bytes.items()))
-    facts.add_row("instruction sets", ", ".join(card.features) or UNKNOWN)
+    facts.add_row("instruction sets" if card.kind == "cpu" else "architecture", ", ".join(card.features) or UNKNOWN)
     if card.ceilings:
         for precision, rate in card.ceilings.flop_per_s.items():
             facts.add_row(f"{precision} matrix product", prefixed(rate, rate_unit(precision)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nervbench.cli._duration import DURATION
 from nervbench.records import PLACES, SCALES
 
 if TYPE_CHECKING:
@@ -37,8 +39,20 @@ WIDE = 160  # columns where the output is a file or a pipe: no name of a case is
     type=click.Path(path_type=Path),
     help="Folder for artifacts and reference frames.  [default: the user's cache]",
 )
+@click.option(
+    "--budget",
+    type=DURATION,
+    help="After so long (480, 8m, 2h) no further case begins; --resume does the rest.  [default: no bound]",
+)
 @click.option("--scale", type=click.Choice(SCALES), help="Of a suite: small is for two cores.  [default: small]")
-@click.option("--device", "place", type=click.Choice(PLACES), help="Of a suite: where it trains.  [default: cpu]")
+@click.option(
+    "--device",
+    "place",
+    type=click.Choice(PLACES),
+    default=PLACES[0],
+    show_default=True,
+    help="Where the cases run, or a suite trains.",
+)
 @click.option("--clip", help="Of a suite: a video of your own; film.mp4:132 is its first 132 frames.")
 @click.option(
     "--checkpoint",
@@ -53,8 +67,9 @@ def command(
     only: str | None,
     resume: bool,
     cache: Path | None,
+    budget: float | None,
     scale: Scale | None,
-    place: str | None,
+    place: str,
     clip: str | None,
     checkpoints: tuple[Path, ...],
 ) -> int:
@@ -80,27 +95,34 @@ def command(
     from nervbench.sweep.local import RESULTS, Plan, execute, locked, remaining
 
     kept = cache or platformdirs.user_cache_path("nervbench")
-    if name := _suite_named(bench, only, scale, place, clip, checkpoints):
+    if name := _suite_named(bench, only or budget, scale, clip, checkpoints):
         from nervbench.cli._suite import run_suite
         from nervbench.sweep.suite import SuiteOrder
 
-        order = SuiteOrder(name, scale or "small", clip, checkpoints, place or "cpu")
+        order = SuiteOrder(name, scale or "small", clip, checkpoints, place)
         return run_suite(order, lambda: _folder(out, resume), writable_folder(kept))
     wanted, cases = _cases(Path(bench), only)
     folder = _folder(out, resume)
     with locked(folder):
-        _keep_rules(wanted, folder)
+        _keep_rules(wanted, folder, place)
         writable_folder(kept)
-        plan = Plan(wanted, remaining(cases, folder / RESULTS), len(cases), folder, kept.resolve())
+        plan = Plan(wanted, remaining(cases, folder / RESULTS), len(cases), folder, kept.resolve(), place)
         tell = Teller(plan)
+        options = {"--only": only, "--cache": cache, "--device": place if place != PLACES[0] else None}
+        words = ["nervbench", "run", bench, "--out", folder, "--resume"]
+        words += [word for option, value in options.items() if value for word in (option, value)]
+        go_on = f"go on with: {shlex.join(map(str, words))}"
+        until = time.monotonic() + budget if budget else math.inf
         try:
             for event in execute(plan):
                 tell(event)
+                if event.result and event.done < plan.total and time.monotonic() > until:
+                    click.echo(
+                        f"the time is over, {plan.total - event.done} of {plan.total} cases are left; {go_on}", err=True
+                    )
+                    break
         except KeyboardInterrupt:
-            words = ["nervbench", "run", bench, "--out", folder, "--resume"]
-            words += ["--only", only] if only else []
-            words += ["--cache", cache] if cache else []
-            click.echo(f"interrupted; go on with: {shlex.join(map(str, words))}", err=True)
+            click.echo(f"interrupted; {go_on}", err=True)
             raise
         page = pages.write(folder)
     results = read(folder / RESULTS)
@@ -146,11 +168,11 @@ def _suite_named(bench: str, *options: object) -> str | None:
     only, *of_suites = options
     if not bench.startswith("suite:"):
         if any(of_suites):
-            msg = f"--scale, --device, --clip and --checkpoint are of suites; {bench} says these things itself"
+            msg = f"--scale, --clip and --checkpoint are of suites; {bench} says these things itself"
             raise ConfigError([msg])
         return None
     if only:
-        msg = "--only chooses among the cases of a bench.toml; a suite is done as a whole"
+        msg = "--only and --budget are of the cases of a bench.toml; a suite is done as a whole"
         raise ConfigError([msg])
     return bench.removeprefix("suite:")
 
@@ -182,7 +204,7 @@ def _folder(out: Path | None, resume: bool) -> Path:
     return folder
 
 
-def _keep_rules(bench: Bench, folder: Path) -> None:
+def _keep_rules(bench: Bench, folder: Path, place: str) -> None:
     """Keep what a number depends on beside the results; refuse to go on by other rules than the run began with."""
     import dataclasses
     import json
@@ -192,7 +214,8 @@ def _keep_rules(bench: Bench, folder: Path) -> None:
     from nervbench.sweep.local import RESULTS
 
     tables = ("clip", "stopping", "server", "player", "verify")
-    rules = {name: dataclasses.asdict(getattr(bench, name)) for name in tables}
+    rules: dict[str, object] = {name: dataclasses.asdict(getattr(bench, name)) for name in tables}
+    rules |= {"device": place} if place != PLACES[0] else {}
     text = json.dumps(rules, indent=1, sort_keys=True) + "\n"
     kept = folder / RULES
     if not (folder / RESULTS).exists():
@@ -202,6 +225,7 @@ def _keep_rules(bench: Bench, folder: Path) -> None:
     if before != text:
         msg = (
             f"{folder} was measured by other rules than {', '.join(f'[{name}]' for name in tables)} of this bench.toml "
-            f"({RULES} there has them); go on with the bench.toml of then, or give another folder with --out"
+            f"on the device {place} ({RULES} there has them); go on with those of then, or give another folder with "
+            "--out"
         )
         raise ConfigError([msg])

@@ -22,6 +22,11 @@ class Counters:
 class Device(Protocol):
     """One piece of hardware with a clock. Times; never decodes."""
 
+    @property
+    def watched(self) -> str:
+        """The UUID of a GPU as NVML writes it; empty for a CPU."""
+        ...
+
     def card(self) -> DeviceCard:
         """What it is, without measured ceilings."""
         ...

@@ -43,6 +43,8 @@ UNKNOWN_CACHE_BYTES = 1 << 25
 class CpuDevice:
     """The ``cpu`` device."""
 
+    watched = ""
+
     def __init__(self) -> None:
         self._started = 0.0
         self._rubbish: np.ndarray[tuple[int], np.dtype[np.uint8]] | None = None
@@ -74,11 +76,15 @@ class CpuDevice:
         return f"this CPU has no {precision} arithmetic (one of {takes} is needed); possible here: {possible}"
 
     def ceilings(self, budget_s: float) -> Ceilings:
-        """Best matrix product per precision and copy bandwidth, see :mod:`nervbench.device.cpu_probe`."""
-        from nervbench.device.cpu_probe import probe  # noqa: PLC0415 (needs PyTorch, which a case of another runtime does without)
+        """Best matrix product per precision and copy bandwidth, see :mod:`nervbench.device.products`."""
+        # PyTorch: a case of another runtime does without
+        import torch  # noqa: PLC0415
 
-        precisions = tuple(name for name in ("fp32", *ARITHMETIC) if self.lacks(name) is None)
-        return probe(precisions, self.card().threads, budget_s)
+        from nervbench.device.products import probe  # noqa: PLC0415
+
+        if threads := self.card().threads:
+            torch.set_num_threads(threads)
+        return probe(tuple(name for name in ("fp32", *ARITHMETIC) if self.lacks(name) is None), budget_s)
 
     def synchronize(self) -> None:
         """Nothing is ever outstanding."""

@@ -1,4 +1,4 @@
-"""Which NVIDIA GPUs the driver shows. Decoding on them is not measured yet; the doctor says what is there."""
+"""Which NVIDIA GPUs the driver shows: the doctor says what is there."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ def gpus() -> str:
     finally:
         pynvml.nvmlShutdown()
     found = ", ".join(name if isinstance(name, str) else name.decode() for name in names) or "none"
-    return f"{found}. Not measured by this version, which runs its cases on the CPU"
+    return f"{found}. --device cuda takes the first"

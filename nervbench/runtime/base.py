@@ -6,6 +6,7 @@ artifact it opens for a precision, refuses with the reason what it cannot run, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nervbench.records import Artifact, DeviceCard
+
+Capability = tuple[int, int]
+"""(major, minor) compute capability of a GPU: a P100 is (6, 0), an RTX 2080 Ti (7, 5)."""
 
 Frames = npt.NDArray[np.uint8]
 """(B, H, W, 3) uint8 RGB."""
@@ -100,6 +104,13 @@ class InParts(Protocol):
         ...
 
 
+@runtime_checkable
+class WithNotes(Protocol):
+    """What a session has beside, of which something was unusual on the way to it: ``notes`` say what."""
+
+    notes: tuple[str, ...]
+
+
 class Runtime(Protocol):
     """What executes an artifact."""
 
@@ -129,3 +140,9 @@ class Runtime(Protocol):
 def time_positions(index: int, batch: int, frames: int) -> npt.NDArray[np.float32]:
     """Positions t / T of a batch that starts at frame ``index``: (B,) float32."""
     return ((index + np.arange(batch)) % frames).astype(np.float32) / np.float32(frames)
+
+
+def capability_of(card: DeviceCard) -> Capability | None:
+    """The compute capability among a card's features: ``sm_75`` is (7, 5), ``sm_120`` is (12, 0); else None."""
+    found = (re.fullmatch(r"sm_(\d+)(\d)[a-z]?", feature) for feature in card.features)
+    return next(((int(match[1]), int(match[2])) for match in found if match), None)

@@ -1,13 +1,19 @@
-"""PyTorch as its authors wrote it: one operator after the other. Its fp32 case is what everything is compared with."""
+"""PyTorch as its authors wrote it: one operator after the other.
+
+The fp32 case of ``eager`` is what everything is compared with. ``eager_nhwc`` is what PyTorch's tuning guide makes of
+it: weights and activations with the channels last, and below fp32 autocast over fp32 weights.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from nervbench.model.network import FrameDecoder
+from nervbench.model.precision import DTYPES
 from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
 from nervbench.runtime.base import Frames, Opening, Session
@@ -64,11 +70,42 @@ class Eager:
 
     def refusal(self, device: DeviceCard, precision: str) -> str | None:
         """Why it cannot run, or None."""
-        return torch_session.refusal(precision)
+        return torch_session.refusal(device, precision)
 
     def open(self, opening: Opening) -> Session:
         """Load the weights into the network."""
         return EagerSession(torch_session.network(opening), opening)
 
 
+class ChannelsLast:
+    """The ``eager_nhwc`` runtime."""
+
+    name = "eager_nhwc"
+    packages = torch_session.PACKAGES
+
+    def wants(self, precision: str) -> tuple[str, str]:
+        """Weights as safetensors, in float32: autocast lowers them as it goes."""
+        return "checkpoint", "fp32"
+
+    def refusal(self, device: DeviceCard, precision: str) -> str | None:
+        """Why it cannot run, or None."""
+        return torch_session.refusal(device, precision)
+
+    def open(self, opening: Opening) -> Session:
+        """Load the weights into the network and lay them out."""
+        network = torch_session.channels_last(torch_session.network(replace(opening, precision="fp32")))
+        model: Any = network.model
+        lower = opening.precision != "fp32"
+
+        def decoder(t_B: torch.Tensor) -> torch.Tensor:
+            embedded = model.embedding(t_B)  # outside, for its angles need float32
+            with torch.autocast(opening.device.kind, DTYPES[opening.precision], enabled=lower):
+                floats = model.frames(embedded)
+            frames: torch.Tensor = network.last_step(floats)
+            return frames
+
+        return torch_session.TorchSession(decoder, opening)
+
+
 RUNTIME = Eager()
+CHANNELS_LAST = ChannelsLast()

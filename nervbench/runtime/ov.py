@@ -1,17 +1,20 @@
-"""OpenVINO on the CPU, in latency mode. Reads the fp32 ONNX file; the precision is a hint that it must confirm.
+"""OpenVINO on the CPU. Reads the fp32 ONNX file; the precision is a hint that it must confirm.
 
 ``ov`` opens the rewritten graph, ``ov_plain`` the one that PyTorch exports. Live comparisons, fp32, two threads of a
 Xeon at 2.5 GHz, time of plain over rewritten: nerv-xs 1.163 (1.156 to 1.170), nerv-s 1.18 (1.06 to 1.32).
 
-The hint holds for a whole model. Below fp32 it would also lower the positional embedding, whose angles reach 18,900
-radians: seeded nerv-xs frames then come out at 16 dB against fp32 instead of 53. So there the graph is cut before its
-first matrix product or convolution, and what lies before the cut, a few hundred operations, is compiled by itself in
-float32.
+``ov_throughput`` is for batches: it splits the threads into as many streams as OpenVINO thinks best, and every frame
+is a request of its own.
+
+The hint of the precision holds for a whole model. Below fp32 it would also lower the positional embedding, whose
+angles reach 18,900 radians: seeded nerv-xs frames then come out at 16 dB against fp32 instead of 53. So there the graph
+is cut before its first matrix product or convolution, and what lies before the cut, a few hundred operations, is
+compiled by itself in float32.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,7 +22,7 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 
-from nervbench.errors import FellBackError, LoadError, first_line
+from nervbench.errors import FellBackError, LoadError, UnsupportedError, first_line
 from nervbench.records import DeviceCard
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, time_positions
 
@@ -40,11 +43,23 @@ class OvSession:
 
     def decode(self, index: int) -> None:
         """Decode the batch that starts at frame ``index``."""
-        inputs = time_positions(index, self._opening.batch, self._opening.frames)
-        if self._before:
-            inputs = self._before.infer([inputs], share_inputs=True, share_outputs=True)[0]
-        self._request.infer([inputs], share_inputs=True, share_outputs=True)
+        self._request.infer([self._inputs(index)], share_inputs=True, share_outputs=True)
         self._decoded = True
+
+    def start(self, index: int) -> None:
+        """Enqueue the same; :meth:`wait` returns when it is done."""
+        self._request.start_async([self._inputs(index)])
+
+    def wait(self) -> None:
+        """Wait for what was started."""
+        self._request.wait()
+        self._decoded = True
+
+    def _inputs(self, index: int) -> Any:
+        positions_B = time_positions(index, self._opening.batch, self._opening.frames)
+        if not self._before:
+            return positions_B
+        return self._before.infer([positions_B], share_inputs=True, share_outputs=True)[0]
 
     def fetch(self) -> Frames:
         """The last frames as a (B, H, W, 3) uint8 array."""
@@ -62,6 +77,34 @@ class OvSession:
     ) -> None:
         """Release the request and with it the compiled model."""
         del self._request, self._before
+
+
+class OvStreams:
+    """Decodes a batch as so many requests of one frame, which share out the streams of a compiled model."""
+
+    def __init__(self, compiled: Any, before: Any | None, opening: Opening) -> None:
+        self._frames = [OvSession(compiled, before, replace(opening, batch=1)) for _ in range(opening.batch)]
+
+    def decode(self, index: int) -> None:
+        """Decode the batch that starts at frame ``index``."""
+        for offset, frame in enumerate(self._frames):
+            frame.start(index + offset)
+        for frame in self._frames:
+            frame.wait()
+
+    def fetch(self) -> Frames:
+        """The last frames as a (B, H, W, 3) uint8 array."""
+        return np.concatenate([frame.fetch() for frame in self._frames])
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release the requests and with them the compiled model."""
+        self._frames.clear()
 
 
 def cut_before_arithmetic(model: Any) -> tuple[Any, Any]:
@@ -82,10 +125,11 @@ def cut_before_arithmetic(model: Any) -> tuple[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Ov:
-    """A runtime of this name, which opens ONNX files of one format."""
+    """A runtime of this name, which opens ONNX files of one format, for one frame at a time or for many."""
 
     name: str
     form: str
+    hint: str = "LATENCY"
     packages: tuple[str, ...] = ("openvino",)
 
     def wants(self, precision: str) -> tuple[str, str]:
@@ -94,22 +138,30 @@ class Ov:
 
     def refusal(self, device: DeviceCard, precision: str) -> str | None:
         """Why it cannot run, or None."""
+        if device.kind != "cpu":
+            return (
+                f"OpenVINO runs on the CPU here, and this device is a GPU; take another runtime for {precision} on it"
+            )
         if precision == "int8" and self.form == "onnx":
             return "the plain export has no int8; possible: fp32, bf16 (or the runtime ov for int8)"
         return None if precision in HINTS else f"OpenVINO here runs {', '.join(HINTS)}; {precision} is not available"
 
     def open(self, opening: Opening) -> Session:
         """Compile for a fixed batch and check that the precision asked for is the one it took."""
+        streams = self.hint == "THROUGHPUT"
+        if streams and opening.batch == 1:
+            msg = f"one frame at a time leaves all but one stream of {self.name} idle; possible: batches over 1 (or ov)"
+            raise UnsupportedError(msg)
         core = openvino.Core()
         hint = HINTS[opening.precision]
         try:
             model = core.read_model(str(opening.path))
-            model.reshape([opening.batch])
+            model.reshape([1 if streams else opening.batch])
             before = None
             if opening.precision == "bf16":
                 start, model = cut_before_arithmetic(model)
                 before = core.compile_model(start, "CPU", {"INFERENCE_PRECISION_HINT": HINTS["fp32"]})
-            settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
+            settings = {"PERFORMANCE_HINT": self.hint, "INFERENCE_PRECISION_HINT": hint}
             if opening.device.threads:
                 settings["INFERENCE_NUM_THREADS"] = str(opening.device.threads)
             compiled = core.compile_model(model, "CPU", settings)
@@ -123,7 +175,7 @@ class Ov:
         if opening.precision == "int8" and not _in_integers(compiled):
             msg = "asked OpenVINO for int8, it computes every convolution in float; a CPU with VNNI or AMX would not"
             raise FellBackError(msg)
-        return OvSession(compiled, before, opening)
+        return (OvStreams if streams else OvSession)(compiled, before, opening)
 
 
 def _in_integers(compiled: Any) -> bool:
@@ -137,3 +189,4 @@ def _in_integers(compiled: Any) -> bool:
 
 RUNTIME = Ov("ov", "onnx_rewritten")
 PLAIN = Ov("ov_plain", "onnx")
+STREAMS = Ov("ov_throughput", "onnx_rewritten", "THROUGHPUT")

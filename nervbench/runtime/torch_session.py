@@ -1,8 +1,11 @@
-"""What the three PyTorch runtimes share: a callable from positions to uint8 frames, run without gradients."""
+"""What the PyTorch runtimes share: a callable from positions to uint8 frames, run without gradients."""
 
 from __future__ import annotations
 
+import shutil
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -13,9 +16,13 @@ from nervbench.errors import LoadError, NervbenchError
 from nervbench.model import checkpoint
 from nervbench.model.network import FrameDecoder
 from nervbench.model.precision import cast
-from nervbench.runtime.base import NOTHING_YET, Frames, Opening, time_positions
+from nervbench.records import DeviceCard
+from nervbench.runtime.base import NOTHING_YET, Frames, Opening, capability_of, time_positions
 
 PACKAGES = ("torch",)
+PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}
+TRITON_SINCE = (7, 0)
+COMPILERS = ("g++", "c++", "clang++")
 
 
 class TorchSession:
@@ -27,6 +34,10 @@ class TorchSession:
         self._decoder = decoder
         self._opening = opening
         self._frames: Tensor | None = None
+        # All positions and what a batch needs after the last, so that a decode copies within the device only.
+        every = torch.from_numpy(time_positions(0, opening.frames + opening.batch - 1, opening.frames))
+        self._positions = every.to(opening.device.kind)
+        self._input = self._positions[: opening.batch].clone()
 
     def decode(self, index: int) -> None:
         """Decode the batch that starts at frame ``index``."""
@@ -36,8 +47,9 @@ class TorchSession:
             ).contiguous()  # RGB by pixel, as the other runtimes leave it
 
     def positions(self, index: int) -> Tensor:
-        """Positions t / T of the batch that starts at frame ``index``: (B,) float32."""
-        return torch.from_numpy(time_positions(index, self._opening.batch, self._opening.frames))
+        """Positions t / T of the batch that starts at frame ``index``: (B,) float32, always in the same place."""
+        start = index % self._opening.frames
+        return self._input.copy_(self._positions[start : start + self._opening.batch])
 
     def fetch(self) -> Frames:
         """The last frames as a (B, H, W, 3) uint8 array."""
@@ -58,15 +70,42 @@ class TorchSession:
 
 
 def network(opening: Opening) -> FrameDecoder:
-    """The network of a checkpoint artifact, in the precision of the case. Raises LoadError."""
+    """The network of a checkpoint artifact, in the precision of the case, on its device. Raises LoadError."""
+    if opening.device.kind == "cuda":
+        # PyTorch would take 10 of the 23 bits of fp32 for convolutions; and the published code searches algorithms too
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.benchmark = True
     try:
-        return FrameDecoder(cast(checkpoint.load(opening.path).model(), opening.precision)).eval()
+        model = cast(checkpoint.load(opening.path).model(), opening.precision)
     except NervbenchError as error:
         raise LoadError(str(error)) from error
+    return FrameDecoder(model).eval().to(opening.device.kind)
 
 
-def refusal(precision: str) -> str | None:
-    """What no PyTorch runtime here can do, whatever the device."""
-    if precision in ("fp32", "bf16"):
+def channels_last(network: FrameDecoder) -> FrameDecoder:
+    """The network with its convolutions' weights laid out channels last, in place; their outputs follow."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def refusal(device: DeviceCard, precision: str) -> str | None:
+    """What no PyTorch runtime here can do on a device."""
+    possible = PRECISIONS.get(device.kind, ())
+    if precision in possible:
         return None
-    return f"{precision} is not available in the PyTorch runtimes on a CPU; possible: fp32, bf16"
+    kind = {"cpu": "a CPU", "cuda": "a GPU"}.get(device.kind, device.kind)
+    known = ", ".join(possible) or "nothing"
+    return f"{precision} is not available in the PyTorch runtimes on {kind}; possible: {known}"
+
+
+def compiler_missing(device: DeviceCard) -> str | None:
+    """What is missing to compile code for a device; None if nothing."""
+    if device.kind == "cuda":
+        capability = capability_of(device)
+        if capability and capability < TRITON_SINCE:
+            found = "{}.{}".format(*capability)
+            return f"PyTorch's compiler writes Triton, for GPUs of compute capability 7.0 or more; this one has {found}"
+    elif not any(shutil.which(compiler) for compiler in COMPILERS):
+        return f"PyTorch's compiler needs a C++ compiler on a CPU ({', '.join(COMPILERS)}); none is installed"
+    elif not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
+        return "PyTorch's compiler needs Python's headers on a CPU (Debian: python3-dev); Python.h was not found"
+    return None

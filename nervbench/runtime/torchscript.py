@@ -24,14 +24,14 @@ class TorchScript:
 
     def refusal(self, device: DeviceCard, precision: str) -> str | None:
         """Why it cannot run, or None."""
-        return torch_session.refusal(precision)
+        return torch_session.refusal(device, precision)
 
     def open(self, opening: Opening) -> Session:
         """Load the file. It is only ever one of this tool's own cache: TorchScript files can hold code."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # deprecated in PyTorch, still deployed
-                script = torch.jit.load(str(opening.path), map_location="cpu")  # type: ignore[no-untyped-call]
+                script = torch.jit.load(str(opening.path), map_location=opening.device.kind)  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             msg = f"TorchScript could not load {opening.path.name}: {first_line(error)}"
             raise LoadError(msg) from error

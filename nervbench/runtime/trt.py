@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
 from importlib import metadata
 from types import TracebackType
 from typing import Any, Self
@@ -20,9 +19,9 @@ import torch
 from nervbench.errors import LoadError, UnsupportedError, first_line
 from nervbench.records import DeviceCard
 from nervbench.runtime import trt_gpu
-from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, time_positions
+from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, capability_of, time_positions
 from nervbench.runtime.trt_engine import Engine, Plan, failure, load
-from nervbench.runtime.trt_versions import GENERATIONS, advice, capability_of, generation, refusal, release
+from nervbench.runtime.trt_versions import GENERATIONS, advice, generation, refusal, release
 
 DISTRIBUTIONS = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11")
 """Packages that bring the module ``tensorrt``, each of which may be installed without the others."""
@@ -151,10 +150,7 @@ class Trt:
         reason = refusal(trt.__version__, facts.capability, opening.precision)
         if reason or row is None:
             raise UnsupportedError(reason)
-        loaded = load(trt, Plan(opening, row, facts, trt.__version__))
-        for note in loaded.notes:
-            logging.getLogger(__name__).warning(note)
-        return TrtSession(trt, loaded, opening, gpu)
+        return TrtSession(trt, load(trt, Plan(opening, row, facts, trt.__version__)), opening, gpu)
 
 
 RUNTIME = Trt()

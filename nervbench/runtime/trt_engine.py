@@ -1,9 +1,5 @@
 """A TensorRT engine for an ONNX file: built once for a GPU, driver and version, then kept beside the artifact.
 
-Loading an engine runs what is in it, so none is loaded but from there, and only if its bytes have the SHA-256 that the
-description beside it says and the description is of exactly this case. That finds damage, leftovers and files of other
-programs; whoever may write into the cache folder can write both. What does not match is built again, and said.
-
 Below fp32, TensorRT 8 would also lower the positional embedding, whose angles reach 18,900 radians, and the last step;
 so there every layer is ordered its type: half from the first matrix product or convolution to the last, float around.
 """
@@ -16,13 +12,11 @@ import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from nervbench import __version__
 from nervbench.errors import FellBackError, LoadError, first_line, printable
-from nervbench.files import source_hash, write_atomically
 from nervbench.runtime.base import Opening
+from nervbench.runtime.kept import beside, called, keep, kept
 from nervbench.runtime.trt_gpu import GpuFacts
 from nervbench.runtime.trt_versions import Build, Generation
 
@@ -71,18 +65,7 @@ class Plan:
 
     def engine(self) -> dict[str, str]:
         """What an engine depends on: the stack, the model, how it is called, and the code that builds it."""
-        return self.stack() | {
-            "artifact": self.opening.artifact.key,
-            "sha256_of_artifact": self.opening.artifact.sha256,
-            "precision": self.opening.precision,
-            "batch": str(self.opening.batch),
-            "nervbench": f"{__version__}+{source_hash('nervbench.runtime')}",
-        }
-
-    def path(self, facts: dict[str, str], suffix: str) -> Path:
-        """Where a file for these facts is kept: beside the artifact."""
-        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
-        return self.opening.path.parent / f"{digest}{suffix}"
+        return self.stack() | called(self.opening)
 
 
 def listener(trt: Any) -> Any:
@@ -127,7 +110,7 @@ def load(trt: Any, plan: Plan) -> Engine:
     heard = listener(trt)
     runtime = start(trt.Runtime, heard)
     facts = plan.engine()
-    path = plan.path(facts, ".engine")
+    path = beside(plan.opening, facts, ".engine")
     content, note = kept(path, facts)
     engine = runtime.deserialize_cuda_engine(content) if content else None
     if content and engine is None:
@@ -152,7 +135,7 @@ def build(trt: Any, plan: Plan, heard: Any) -> bytes:
         order_types(trt, network)
     config = configure(trt, builder, network, plan)
     timing_facts = plan.stack()
-    timing_path = plan.path(timing_facts, ".timing")
+    timing_path = beside(plan.opening, timing_facts, ".timing")
     timings, _ = kept(timing_path, timing_facts)  # lost timings cost time, nothing else
     config.set_timing_cache(config.create_timing_cache(timings or b""), False)
     serialized = builder.build_serialized_network(network, config)
@@ -251,28 +234,3 @@ def convolution_types(said: str) -> dict[str, str]:
         return {}
     kinds = {name: [kind for kind, words in TYPES if re.search(words, text, re.I)] for name, text in worded.items()}
     return {name: found[0] for name, found in kinds.items() if found}
-
-
-def keep(path: Path, content: bytes, facts: dict[str, str]) -> None:
-    """Write a file and the description that vouches for it."""
-    described = facts | {"sha256": hashlib.sha256(content).hexdigest()}
-    write_atomically(path, content)
-    write_atomically(_description(path), json.dumps(described, indent=1, sort_keys=True) + "\n")
-
-
-def kept(path: Path, facts: dict[str, str]) -> tuple[bytes | None, str | None]:
-    """A file that :func:`keep` wrote for these facts, unchanged since; else None and, where there was one, why not."""
-    if not path.exists():
-        return None, None
-    try:
-        described = json.loads(_description(path).read_text())
-        content = path.read_bytes()
-    except (OSError, ValueError, RecursionError):
-        return None, f"rebuilt: {path.name} had no readable description, so it is not known to be ours"
-    if not isinstance(described, dict) or described.pop("sha256", None) != hashlib.sha256(content).hexdigest():
-        return None, f"rebuilt: {path.name} did not match its hash"
-    return (content, None) if described == facts else (None, f"rebuilt: {path.name} was made for something else")
-
-
-def _description(path: Path) -> Path:
-    return path.with_suffix(path.suffix + ".json")

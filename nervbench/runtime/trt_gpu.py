@@ -12,7 +12,8 @@ import pynvml
 import torch
 from torch import Tensor
 
-from nervbench.runtime.trt_versions import Capability
+from nervbench.model import gpu
+from nervbench.runtime.base import Capability
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,9 @@ class GpuFacts:
 
 
 def missing() -> str | None:
-    """Why PyTorch cannot use a GPU here, and what would help; None if it can."""
-    if torch.cuda.is_available():
-        return None
-    if torch.version.cuda is None:
-        return (
-            f"PyTorch {torch.__version__}, which TensorRT's memory comes from, was built without CUDA; install one with"
-        )
-    return (
-        f"PyTorch {torch.__version__} for CUDA {torch.version.cuda} sees no GPU; nvidia-smi says whether one is there"
-    )
+    """Why PyTorch, which TensorRT's memory comes from, cannot use a GPU here, and what would help; None if it can."""
+    lacking = gpu.missing()
+    return "; ".join(lacking) if lacking else None
 
 
 class Gpu:

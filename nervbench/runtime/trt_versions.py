@@ -6,15 +6,12 @@ came), the migration guide from 10 to 11, onnx-tensorrt's list of operators, and
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from nervbench.records import DeviceCard
+from nervbench.runtime.base import Capability
 
 Release = tuple[int, int]
 """(major, minor) of TensorRT."""
-Capability = tuple[int, int]
-"""(major, minor) compute capability of a GPU: a P100 is (6, 0), an RTX 2080 Ti (7, 5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +74,6 @@ def generation(wanted: Release) -> Generation | None:
     """The row of the table for a release; None for a major version that is not in it."""
     rows = [row for row in GENERATIONS if row.since[0] == wanted[0] and row.since <= wanted]
     return rows[-1] if rows else None
-
-
-def capability_of(card: DeviceCard) -> Capability | None:
-    """The compute capability among a card's features: ``sm_75`` is (7, 5), ``sm_120`` is (12, 0); else None."""
-    found = (re.fullmatch(r"sm_(\d+)(\d)[a-z]?", feature) for feature in card.features)
-    return next(((int(match[1]), int(match[2])) for match in found if match), None)
 
 
 def advice(capability: Capability | None) -> str:

@@ -109,6 +109,8 @@ class Winograd:
 
     def refusal(self, device: DeviceCard, precision: str) -> str | None:
         """Why it cannot run, or None."""
+        if device.kind != "cpu":
+            return f"these kernels are a CPU's, and this device is a GPU; take another runtime for {precision} on it"
         if precision != "fp32":
             return f"the Winograd kernels here are written for fp32; {precision} is not available"
         if importlib.util.find_spec("numba") is None:

@@ -42,7 +42,7 @@ class Taken:
 def take(job: CaseJob, device: Device, session: Session, load_s: float) -> Taken:
     """Time an open session."""
     watch = Watch(session, set(job.prepared.starts))
-    with Sampling(os.getpid()) as sampling:
+    with Sampling(os.getpid(), gpu=device.watched) as sampling:
         before = device.counters()
         timing, also = _timed(job, device, session, watch)
         after = device.counters()
@@ -95,7 +95,6 @@ def _to_file(job: CaseJob, device: Device, session: Session, watch: Watch) -> tu
         # The checked frames first, so that a slow case gets to them.
         starts = (index for (index,) in scenario.rotation(job.prepared.starts, job.prepared.frames, job.case.batch, 1))
         found = stages(session, device, starts, job.stopping.budget_s, write, watch)
-    found = replace(found, unpack_s=job.prepared.unpack_s)
     return Timing(found.decode_s, (), BUDGET, 1, device.now() - began), {
         "stages": replace(found, unpack_s=job.prepared.unpack_s)
     }

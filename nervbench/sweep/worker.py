@@ -12,7 +12,7 @@ from nervbench import errors, plugins
 from nervbench.device.base import Device
 from nervbench.measure import checks
 from nervbench.records import STRICT, Environment, Result, Status
-from nervbench.runtime.base import Opening, Runtime
+from nervbench.runtime.base import Opening, Runtime, WithNotes
 from nervbench.sweep.compare import Comparison
 from nervbench.sweep.jobs import CaseJob
 from nervbench.sweep.score import Scored, score
@@ -56,6 +56,9 @@ def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) ->
     began = device.now()
     with runtime.open(opening_of(job)) as session:
         load_s = device.now() - began
+        if isinstance(session, WithNotes) and result.artifact:
+            notes = (*result.artifact.notes, *session.notes)
+            result = dataclasses.replace(result, artifact=dataclasses.replace(result.artifact, notes=notes))
         # A published protocol counts the very first call, so what it times is verified after it.
         taken = take(job, device, session, load_s) if job.case.protocol != STRICT else None
         when = "after" if taken else "before"

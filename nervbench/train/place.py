@@ -5,17 +5,14 @@ from __future__ import annotations
 import torch
 
 from nervbench.errors import ConfigError, first_line
+from nervbench.model.gpu import missing
 
 
 def place_of(name: str) -> torch.device:
     """The device of a name. Raises ConfigError where this PyTorch cannot use it."""
-    if name == "cuda" and not torch.cuda.is_available():
-        if torch.version.cuda is None:
-            found, advice = f"PyTorch {torch.__version__} is a build without CUDA", "install one with it"
-        else:
-            found = f"PyTorch {torch.__version__} finds no GPU that its CUDA {torch.version.cuda} can use"
-            advice = "look at nvidia-smi and the driver"
-        raise ConfigError([f"--device cuda: {found}; {advice}, or leave --device out to train on the CPU"])
+    if name == "cuda" and (lacking := missing()):
+        msg = f"--device cuda: {'; '.join(lacking)}, or leave --device out to train on the CPU"
+        raise ConfigError([msg])
     return torch.device(name)
 
 

@@ -44,4 +44,4 @@ def test_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: index)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda handle: "Tesla P100-PCIE-16GB")
 
-    assert gpus.gpus().startswith("Tesla P100-PCIE-16GB. Not measured by this version")
+    assert gpus.gpus().startswith("Tesla P100-PCIE-16GB. --device cuda takes the first")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nervbench import store
@@ -96,6 +97,35 @@ def test_resumed_by_other_rules(run: Run, bench: Path, tmp_path: Path, cache: Pa
     assert (outcome.code, outcome.out) == (1, "")
     assert "was measured by other rules" in outcome.err
     assert (out / "results.jsonl").read_bytes() == before
+
+
+@pytest.mark.usefixtures("_prepared_here")
+def test_budget(run: Run, bench: Path, tmp_path: Path, cache: Path) -> None:
+    """When the time is over no case begins, what is left is counted, and the command that is told does it."""
+    bench.write_text(bench.read_text().replace('"fp32", "int8"', '"int8", "fp16"'))
+    words = ("run", bench, "--out", tmp_path / "out", "--cache", cache)
+    outcome = run(*words, "--budget", "0.001s")
+
+    assert outcome.code == 0
+    assert len(store.read(tmp_path / "out" / "results.jsonl")) == 1
+    assert "the time is over, 1 of 2 cases are left; go on with: nervbench run " in outcome.err
+    assert (tmp_path / "out" / "report.md").is_file()
+    told = outcome.err.partition("go on with: nervbench ")[2].split()
+    again = run(*told, "--budget", "1h")
+    assert again.code == 0
+    assert "the time is over" not in again.err
+    assert len(store.read(tmp_path / "out" / "results.jsonl")) == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.usefixtures("_prepared_here")
+def test_no_gpu(run: Run, bench: Path, tmp_path: Path, cache: Path) -> None:
+    """A GPU that PyTorch does not see is an error, with what was found and what to do; no case gets a row for it."""
+    outcome = run("run", bench, "--out", tmp_path / "out", "--cache", cache, "--device", "cuda")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"nervbench: PyTorch {torch.__version__} " in outcome.err
+    assert not (tmp_path / "out" / "results.jsonl").exists()
 
 
 @pytest.mark.usefixtures("_prepared_here")

@@ -6,11 +6,13 @@ bf16 is run here even where the CPU only emulates it: it is slow then, and its a
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import openvino
 import pytest
 import torch
@@ -18,7 +20,7 @@ from openvino import opset13 as ops
 
 from nervbench import plugins
 from nervbench.device.cpu import CpuDevice
-from nervbench.errors import FellBackError, LoadError
+from nervbench.errors import FellBackError, LoadError, UnsupportedError
 from nervbench.export.base import produce
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
@@ -26,8 +28,18 @@ from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.spec import NervSpec
 from nervbench.quality import mse_per_frame, psnr_from_mse
 from nervbench.records import DeviceCard
-from nervbench.runtime import ov
-from nervbench.runtime.base import NOTHING_YET, ForwardOnly, Frames, InParts, Opening, OtherArithmetic, Runtime, Session
+from nervbench.runtime import aoti, ort, ov
+from nervbench.runtime.base import (
+    NOTHING_YET,
+    ForwardOnly,
+    Frames,
+    InParts,
+    Opening,
+    OtherArithmetic,
+    Runtime,
+    Session,
+    WithNotes,
+)
 
 # PyTorch's compiler uses what PyTorch deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
@@ -37,6 +49,7 @@ FRAMES = 60
 BATCH = 3
 BOUND_DB = {"fp32": 57.0, "bf16": 40.0, "int8": 31.0}
 RUNTIMES = plugins.names(plugins.RUNTIMES)
+COMPILE = ("compiled", "compiled_max", "aoti")
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +179,9 @@ def test_frames_stay(named: tuple[str, str, Session]) -> None:
     assert np.array_equal(session.fetch(), second)
 
 
-@pytest.mark.parametrize("name", [name for name in RUNTIMES if name != "compiled"])
+@pytest.mark.parametrize("name", [name for name in RUNTIMES if name not in (*COMPILE, "ov_throughput")])
 def test_one_frame(name: str, weights: Checkpoint, cache: Path, card: DeviceCard, reference: Frames) -> None:
-    """A batch of one is one frame (the compiler's session is opened once only: it takes long)."""
+    """A batch of one is one frame (the compilers' sessions are opened once only: it takes long)."""
     runtime = runs(name, "fp32", card)
     with runtime.open(opening(runtime, "fp32", 1, weights, cache, card)) as session:
         session.decode(7)
@@ -183,12 +196,12 @@ def test_damaged(
 ) -> None:
     """An artifact that is empty, nonsense or cut off raises LoadError, in one line."""
     runtime = runs(name, "fp32", card)
-    whole = opening(runtime, "fp32", 1, weights, cache, card)
+    whole = opening(runtime, "fp32", BATCH, weights, cache, card)
     content = whole.path.read_bytes()
     path = tmp_path / whole.path.name
     path.write_bytes(content[: len(content) // 2] if damage is None else damage)
     with pytest.raises(LoadError, match=r"\A[^\n]+\Z"):
-        runtime.open(Opening(path, whole.artifact, "fp32", 1, FRAMES, card))
+        runtime.open(Opening(path, whole.artifact, "fp32", BATCH, FRAMES, card))
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
@@ -200,10 +213,55 @@ def test_refusals(name: str, card: DeviceCard) -> None:
     if lacking := runtime.refusal(card, "fp32"):
         assert "compiler" in lacking or "needs an NVIDIA GPU" in lacking
         return
-    for precision in ("fp16", "int8") if name != "ov" else ("fp16",):
+    for precision in ("fp16", "int8") if name not in ("ov", "ov_throughput") else ("fp16",):
         refusal = str(runtime.refusal(card, precision))
         assert precision in refusal
         assert "fp32" in refusal
+
+
+ON_A_GPU = {
+    "ov": "runs on the CPU",
+    "ov_throughput": "runs on the CPU",
+    "ov_plain": "runs on the CPU",
+    "winograd": "a CPU's",
+    "ort": "possible here: ort_cuda or ort_trt",
+    "ort_plain": "possible here: ort_cuda or ort_trt",
+    "ort_cuda": "put onnxruntime-gpu in its place",
+    "ort_trt": "put onnxruntime-gpu in its place",
+    "compiled": "compute capability 7.0 or more; this one has 6.0",
+    "compiled_max": "compute capability 7.0 or more; this one has 6.0",
+    "aoti": "compute capability 7.0 or more; this one has 6.0",
+    "trt": "TensorRT",
+}
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_on_a_gpu(name: str) -> None:
+    """On a Tesla P100 eager PyTorch, TorchScript and graphs of it run; the others say what they would take."""
+    p100 = DeviceCard("cuda", "Tesla P100", 56, None, 16 << 30, features=("sm_60",))
+    runtime: Runtime = plugins.load(plugins.RUNTIMES, name)
+    refusals = {runtime.refusal(p100, precision) for precision in ("fp32", "fp16")}
+
+    if name in ON_A_GPU:
+        assert all(ON_A_GPU[name] in str(refusal) for refusal in refusals)
+    else:
+        assert refusals == {None}
+        assert "possible: fp32, bf16, fp16" in str(runtime.refusal(p100, "int8"))
+
+
+def test_left_to_another_provider(weights: Checkpoint, cache: Path, card: DeviceCard) -> None:
+    """By the account of a session itself, what computes where is known; another provider than asked for is found."""
+    given = opening(ort.RUNTIME, "fp32", 1, weights, cache, card)
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry(ort.RECORD, "1")
+    session = onnxruntime.InferenceSession(str(given.path), options, providers=[ort.CPU])
+
+    assert ort.fallen_back(session, ort.CPU) is None
+    assert ort.fallen_back(session, ort.CUDA) == f"asked for {ort.CUDA}, the session runs on {ort.CPU}"
+    session.get_providers = lambda: [ort.CUDA, ort.CPU]
+    said = str(ort.fallen_back(session, ort.CUDA))
+    assert said.startswith(f"asked for {ort.CUDA}, but: ")
+    assert f"2 × Conv on {ort.CPU}" in said or f"3 × Conv on {ort.CPU}" in said
 
 
 def test_int8_is_taken(weights: Checkpoint, cache: Path, card: DeviceCard) -> None:
@@ -233,6 +291,47 @@ def test_winograd_without_numba(card: DeviceCard, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
     assert "pip install numba" in str(runtime.refusal(card, "fp32"))
+
+
+def test_streams_want_a_batch(weights: Checkpoint, cache: Path, card: DeviceCard) -> None:
+    """For one frame at a time the runtime of many streams refuses, and names the one for it."""
+    with pytest.raises(UnsupportedError, match=r"leaves all but one stream .* possible: batches over 1 \(or ov\)"):
+        ov.STREAMS.open(opening(ov.STREAMS, "fp32", 1, weights, cache, card))
+
+
+def test_library_is_kept(weights: Checkpoint, cache: Path, card: DeviceCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What AOTInductor compiled is loaded again for the same case only; where altered it is made again, and said."""
+    runtime = runs("aoti", "fp32", card)
+    given = opening(runtime, "fp32", BATCH, weights, cache, card)
+    with runtime.open(given) as session:
+        assert isinstance(session, WithNotes)
+        assert not session.notes
+    libraries = [path for path in given.path.parent.glob("*.pt2") if runtime_facts(path)["batch"] == str(BATCH)]
+    library = next(path for path in libraries if runtime_facts(path)["precision"] == "fp32")
+    content = library.read_bytes()
+    made: list[Opening] = []
+
+    def compiled(opening: Opening) -> bytes:
+        made.append(opening)
+        return content
+
+    monkeypatch.setattr(aoti, "_compiled", compiled)
+    with runtime.open(given) as session:
+        session.decode(0)
+        assert not made
+    library.write_bytes(content[:-1])
+    with runtime.open(given) as session:
+        assert isinstance(session, WithNotes)
+        assert session.notes == (f"rebuilt: {library.name} did not match its hash",)
+        assert made == [given]
+    with runtime.open(dataclasses.replace(given, batch=BATCH + 1)):
+        assert len(made) == 2
+
+
+def runtime_facts(library: Path) -> dict[str, str]:
+    """What the description beside a library says."""
+    facts: dict[str, str] = json.loads(library.with_suffix(".pt2.json").read_text())
+    return facts
 
 
 def test_without_the_cut(

@@ -12,8 +12,8 @@ import torch
 
 from nervbench.errors import UnsupportedError
 from nervbench.runtime import trt, trt_gpu
-from nervbench.runtime.base import Opening, Runtime
-from nervbench.runtime.trt_versions import GENERATIONS, advice, capability_of, generation, refusal
+from nervbench.runtime.base import Opening, Runtime, capability_of
+from nervbench.runtime.trt_versions import GENERATIONS, advice, generation, refusal
 from tests.runtime import fake_tensorrt, trt_api
 from tests.runtime.fake_gpu import A100, FakeGpu, card
 from tests.runtime.fake_tensorrt import RELEASES

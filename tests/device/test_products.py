@@ -1,4 +1,4 @@
-"""The probe of a CPU's limits, on tiny products and copies and a made-up clock."""
+"""The probe of a device's limits, on tiny products and copies and a made-up clock."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ import time
 import pytest
 import torch
 
-from nervbench.device import cpu, cpu_probe
+from nervbench.device import cpu, products
 from nervbench.device.cpu import CpuDevice
 
-
-@pytest.fixture(autouse=True)
-def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu_probe, "SIDE", 32)
-    monkeypatch.setattr(cpu_probe, "COPY_BYTES", 1 << 16)
+TINY = products.Sizes(32, 1 << 16)
 
 
 def test_rates() -> None:
     """Every precision asked for and the copy have a finite rate over 0."""
-    found = cpu_probe.probe(("fp32", "bf16", "int8"), 1, 0.05)
+    found = products.probe(("fp32", "bf16", "int8"), 0.05, TINY)
 
     assert set(found.flop_per_s) == {"fp32", "bf16", "int8"}
     for rate in (*found.flop_per_s.values(), found.copy_bytes_per_s, found.probe_s):
@@ -35,7 +31,7 @@ def test_what_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     monkeypatch.setattr(torch, "mm", lambda *_, **__: clock.pass_by(next(times["product"])))
     monkeypatch.setattr(torch.Tensor, "copy_", lambda *_: clock.pass_by(next(times["copy"])))
-    found = cpu_probe.probe(("fp32",), 1, 2.0)
+    found = products.probe(("fp32",), 2.0, TINY)
 
     assert found.flop_per_s == {"fp32": 2 * 32**3 / 2.0}
     assert found.copy_bytes_per_s == 2 * (1 << 16) / 3.0
@@ -52,15 +48,18 @@ def test_budget(monkeypatch: pytest.MonkeyPatch, budget_s: float, calls: int) ->
         next(made)
         clock.pass_by(1.0)
 
-    assert cpu_probe._best(call, budget_s) == 1.0
+    assert products.best(call, budget_s) == 1.0
     assert next(made) == calls
 
 
 def test_only_what_the_cpu_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device asks for the limits of the precisions that it has arithmetic for."""
     monkeypatch.setattr(cpu, "ARITHMETIC", {"bf16": frozenset()})
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(products, "probe", lambda precisions, budget_s: asked.append(precisions))
+    CpuDevice().ceilings(0.01)
 
-    assert set(CpuDevice().ceilings(0.01).flop_per_s) == {"fp32"}
+    assert asked == [("fp32",)]
 
 
 class Clock:
