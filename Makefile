@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := bench
-.PHONY: bench test lint report bench-trust bench-kills bench-suites bench-train fuzz
+.PHONY: bench test lint report bench-trust bench-kills bench-suites bench-train bench-predict fuzz
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +37,9 @@ bench-train: $(VENV)/installed
 SUITES := ablation table2 hyperparameters new-dataset rate-distortion
 bench-suites: $(VENV)/installed
 	for name in $(SUITES); do $(BIN)/nervbench run suite:$$name --out runs/suites/$$name --resume || exit; done
+
+bench-predict: $(VENV)/installed
+	$(BIN)/python -m tests.bench.fit
 
 report: $(VENV)/installed
 	$(BIN)/nervbench report reports --check
