@@ -90,7 +90,8 @@ def estimates(kernels: Sequence[Convolution], card: Peaks) -> Floats:
     weights = memory(36 * inputs * outputs)
     best = [np.minimum.reduce(direct + fused), np.minimum.reduce(through)]
     with np.errstate(divide="ignore"):
-        return np.log(np.stack([*direct, *fused, *through, *best, moved, bytes_s, weights], 1))
+        found: Floats = np.log(np.stack([*direct, *fused, *through, *best, moved, bytes_s, weights], 1))
+    return found
 
 
 def alone(kernels: Sequence[Convolution], card: Peaks) -> Floats:

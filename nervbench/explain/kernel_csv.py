@@ -64,7 +64,9 @@ def parse(text: str, source: str | None = None) -> Rows:
     try:
         header = tuple(name.strip() for name in next(lines, []))
         column = _columns(header, source)
-        cells, kernels, times = [], [], []
+        cells: list[tuple[str, ...]] = []
+        kernels: list[Convolution] = []
+        times: list[float] = []
         for row in lines:
             if not row:
                 continue

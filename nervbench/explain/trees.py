@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,10 @@ class Trees:
     start: float
 
     def __call__(self, x: Floats) -> Floats:
-        """The sum over the trees, for each row."""
+        """The sum over the trees, for each row; a few rows at a time, for the memory."""
+        return np.concatenate([self._sum(x[at : at + AT_ONCE]) for at in range(0, max(1, len(x)), AT_ONCE)])
+
+    def _sum(self, x: Floats) -> Floats:
         node = np.tile(self.roots.astype(np.intp), (len(x), 1))
         rows = np.arange(len(x))[:, None]
         while (inner := self.left[node] > 0).any():
@@ -45,5 +49,7 @@ class Trees:
 
 def from_arrays(file: Mapping[str, Any], name: str) -> Trees:
     """What :meth:`Trees.arrays` gave."""
-    parts = (file[f"{name}/{part}"] for part in ("feature", "value", "left", "right", "roots"))
-    return Trees(*parts, start=float(file[f"{name}/start"]))
+    feature, value, left, right, roots = (
+        file[f"{name}/{part}"] for part in ("feature", "value", "left", "right", "roots")
+    )
+    return Trees(feature, value, left, right, roots, float(file[f"{name}/start"]))

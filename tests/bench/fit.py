@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from nervbench.cards import card
@@ -38,7 +39,11 @@ def fitted(x: Floats, y: Floats, size: dict[str, Any]) -> Trees:
     model = HistGradientBoostingRegressor(
         loss="absolute_error", max_features=0.25, early_stopping=False, random_state=0, **size
     ).fit(kept, y)
-    feature, value, left, right, roots = [], [], [], [], []
+    feature: list[int] = []
+    value: list[float] = []
+    left: list[int] = []
+    right: list[int] = []
+    roots: list[int] = []
     for stage in model._predictors:
         nodes = stage[0].nodes
         roots.append(len(value))
@@ -49,13 +54,14 @@ def fitted(x: Floats, y: Floats, size: dict[str, Any]) -> Trees:
             left.append(0 if leaf else int(node["left"]) - at)
             right.append(0 if leaf else int(node["right"]) - at)
     start = float(np.ravel(model._baseline_prediction)[0])
-    arrays = (
-        np.array(part, kind)
-        for part, kind in zip(
-            (feature, value, left, right, roots), (np.uint8, np.float32, np.uint8, np.uint8, np.uint16), strict=True
-        )
+    return Trees(
+        np.array(feature, np.uint8),
+        np.array(value, np.float32),
+        np.array(left, np.uint8),
+        np.array(right, np.uint8),
+        np.array(roots, np.uint16),
+        start,
     )
-    return Trees(*arrays, start=start)
 
 
 def spread(name: str, size: Floats, error: Floats) -> dict[str, Floats]:
@@ -66,7 +72,7 @@ def spread(name: str, size: Floats, error: Floats) -> dict[str, Floats]:
     return {f"spread/{name}/edges": edges, f"spread/{name}/low": low, f"spread/{name}/high": high}
 
 
-def said(what: str, error: Floats, size: Floats, fold: Floats) -> str:
+def said(what: str, error: Floats, size: Floats, fold: NDArray[Any]) -> str:
     """One line of the table; coverage by intervals that each fold gets of the others."""
     inside = []
     for each in range(FOLDS):
@@ -91,7 +97,7 @@ def rows(path: Path) -> tuple[list[Convolution], Times]:
 
 
 def pairs(
-    kernels: list[Convolution], times: Times, fold: Floats, kept: dict[str, Any], chosen: list[tuple[str, str]]
+    kernels: list[Convolution], times: Times, fold: NDArray[Any], kept: dict[str, Any], chosen: list[tuple[str, str]]
 ) -> list[str]:
     """From one GPU to another."""
     lines = []
@@ -107,7 +113,7 @@ def pairs(
     return lines
 
 
-def cards_alone(kernels: list[Convolution], times: Times, fold: Floats, kept: dict[str, Any]) -> list[str]:
+def cards_alone(kernels: list[Convolution], times: Times, fold: NDArray[Any], kept: dict[str, Any]) -> list[str]:
     """From the card alone: with the GPU among the fitted ones, and with it left out."""
     base = {key: features.roof(kernels, card(key)) for key in MEASURED}
     x = {key: features.alone(kernels, card(key)) for key in MEASURED}
