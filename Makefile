@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := bench
-.PHONY: bench gpu test lint report bench-trust bench-kills bench-speed bench-suites bench-train fuzz
+.PHONY: bench gpu test lint report bench-trust bench-kills bench-predict bench-speed bench-suites bench-train fuzz
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,9 @@ bench-train: $(VENV)/installed
 SUITES := ablation table2 hyperparameters new-dataset rate-distortion
 bench-suites: $(VENV)/installed
 	for name in $(SUITES); do $(BIN)/nervbench run suite:$$name --out runs/suites/$$name --resume || exit; done
+
+bench-predict: $(VENV)/installed
+	$(BIN)/python -m tests.bench.fit
 
 report: $(VENV)/installed
 	$(BIN)/nervbench report reports --check

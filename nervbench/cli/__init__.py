@@ -29,6 +29,7 @@ VERBS = {
     "export": "Export a model to ONNX or TorchScript.",
     "report": "Write the report of a folder of results again.",
     "compare": "Say whether B is faster than A, from their results.",
+    "predict": "Predict the time of a frame on GPUs that are not here.",
     "check": "Fail where results are slower than a baseline.",
 }
 

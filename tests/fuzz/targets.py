@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import functools
+import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +20,7 @@ from nervbench.cli.decode import parse_frames
 from nervbench.data import clip as clips
 from nervbench.data.containers import announced_bytes
 from nervbench.errors import NervbenchError
+from nervbench.explain import kernel_csv
 from nervbench.model import checkpoint
 from nervbench.model.family import from_json
 from nervbench.model.source import weights_of
@@ -161,6 +164,16 @@ def axis(data: bytes) -> None:
         _promise(all(float(choice["x"]) > 0 for choice in chosen), "a number that is not positive")
 
 
+def kernels(data: bytes) -> None:
+    """Rows of convolutions; what is accepted is written with three more columns and as many rows."""
+    with _refusing():
+        found = kernel_csv.parse(data.decode(errors="replace"), "v100")
+        written = kernel_csv.to_text(found, [(1.0, 1.0, 1.0)] * len(found.kernels))
+        _promise(all(time > 0 for time in found.times_s or (0,)), "a time that is not positive")
+        again = list(csv.reader(io.StringIO(written, newline="")))
+        _promise(len(again) == len(found.kernels) + 1, "a row is lost")
+
+
 def report(data: bytes) -> None:
     """A file of results, and the page and table that are made of it."""
     with _refusing():
@@ -234,7 +247,13 @@ TARGETS: dict[str, Target] = {
     "hnerv": Target(authors, seeds.hnerv, 0.02, (b"PK\x03\x04", b"quant", b"scale", b"embed")),
     "trial": Target(trial, seeds.trial, 0.02, (b'"schema"', b"1e308", b"null", b"-1", b"{}")),
     "point": Target(point, seeds.points, 0.01, (b'"schema"', b"1e308", b"5e-324", b"null", b"0", b"-1")),
-    "axis": Target(axis, lambda: [b"1,2,4", b"1e-4:1e-2"], 0.05, (b":", b",", b"1e308", b"nan", b"5e-324")),
+    "kernels": Target(
+        kernels,
+        lambda: [b"batch,in_channels,out_channels,height_width,v100_ms\n1,3,8,10,0.5\n2,4,4,9,0.1\n"],
+        0.03,
+        (b"nan", b"-1", b'"', b"\r", b"1e308", b",", b"\n", b"v100_ms"),
+    ),
+    "axis": Target(axis, lambda: [b"1,2,4", b"1e-4:1e-2"], 0.02, (b":", b",", b"1e308", b"nan", b"5e-324")),
     "markdown": Target(
         markdown, lambda: [b"a_b [x](http://y)", b"1. *a*|<b>", b"www.a.org"], 0.13, (b"`", b"~~~", b"&lt;")
     ),

@@ -44,6 +44,7 @@ ACCEPTED = (
     "hnerv",
     "trial",
     "point",
+    "kernels",
     "axis",
     "pickle",
     "coded",

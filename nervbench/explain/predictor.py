@@ -1,0 +1,120 @@
+"""The time of a kernel on a GPU that is not here: from its card alone, or from the time on another GPU too.
+
+The roof (FLOP / peak) times what fitted trees make of the physics of :mod:`nervbench.explain.features`; between two
+measured GPUs, the time on one times what trees of that pair make of both. The 80 % interval is of residuals on shapes
+that the trees had not seen (split by size), and for a GPU that nobody measured, on a GPU that they had not seen either.
+A kernel that only moves bytes takes a launch and its bytes at the attained share of the bandwidth.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from nervbench.cards import Peaks
+from nervbench.errors import ConfigError
+from nervbench.explain import features
+from nervbench.explain.features import Floats
+from nervbench.explain.trees import Trees, from_arrays
+from nervbench.shapes import Convolution, Kernel, Move
+
+MEASURED = ("p100", "p4", "t4", "v100", "a100-80")
+"""The GPUs whose convolutions were measured."""
+STRATA = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds of each kernel, and between which they are in 8 of 10 cases."""
+
+    middle_s: Floats
+    low_s: Floats
+    high_s: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """By size (log seconds at the roof, ``edges`` between strata): log of the true over the predicted time."""
+
+    edges: Floats
+    low: Floats
+    high: Floats
+
+    def around(self, middle: Floats, size: Floats) -> Times:
+        """Log seconds to times with their interval."""
+        at = np.searchsorted(self.edges, size)
+        return Times(np.exp(middle), np.exp(middle + self.low[at]), np.exp(middle + self.high[at]))
+
+
+def alone(kernels: Sequence[Convolution], card: Peaks, unseen: bool = False) -> Times:
+    """The times by the card alone; ``unseen`` sets aside what was measured on that very GPU."""
+    seen = card.key in MEASURED and not unseen
+    name = f"without/{card.key}" if card.key in MEASURED and unseen else "alone"
+    size = features.roof(kernels, card)
+    return _spread("seen" if seen else "unseen").around(size + _trees(name)(features.alone(kernels, card)), size)
+
+
+def beside(kernels: Sequence[Convolution], times_s: Floats, source: Peaks, target: Peaks) -> Times:
+    """The times on ``target`` from those measured on ``source``."""
+    size = features.roof(kernels, target)
+    if source.key == target.key:
+        return Times(times_s, times_s, times_s)
+    pair = f"{source.key}/{target.key}"
+    if f"{pair}/start" in _file():
+        ratio = _trees(pair)(features.beside(kernels, times_s, source, target))
+        return _spread(pair).around(np.log(times_s) + ratio, size)
+    ratio = np.log(alone(kernels, target).middle_s) - np.log(alone(kernels, source).middle_s)
+    return _spread("ratio").around(np.log(times_s) + ratio, size)
+
+
+def moves(kernels: Sequence[Move], card: Peaks) -> Times:
+    """The times of kernels that only move bytes. Raises ConfigError where the card has no bandwidth."""
+    figures = scalars()
+    if card.memory_bytes_per_s is None:
+        msg = f"the card of {card.key} has no memory_bytes_per_s, so kernels that move bytes cannot be predicted on it"
+        raise ConfigError([msg])
+    rate = figures["memory_share"] * card.memory_bytes_per_s
+    middle = np.array([figures["launch_s"] + kernel.bytes / rate for kernel in kernels])
+    return Times(middle, middle * figures["move_low"], middle * figures["move_high"])
+
+
+def frame(kernels: Sequence[Kernel], card: Peaks, unseen: bool = False) -> tuple[float, float, float]:
+    """Seconds of all kernels in turn; their errors are taken to be of one sign: the wider interval."""
+    heavy = [kernel for kernel in kernels if isinstance(kernel, Convolution)]
+    light = [kernel for kernel in kernels if isinstance(kernel, Move)]
+    parts = ([alone(heavy, card, unseen)] if heavy else []) + ([moves(light, card)] if light else [])
+    middle, low, high = (
+        float(sum(getattr(part, name).sum() for part in parts)) for name in ("middle_s", "low_s", "high_s")
+    )
+    return middle, low, high
+
+
+@functools.cache
+def scalars() -> dict[str, float]:
+    """The fitted figures with a name of their own."""
+    text = resources.files("nervbench.explain").joinpath("fitted.toml").read_text(encoding="utf-8")
+    return {name: float(figure["value"]) for name, figure in tomllib.loads(text)["figures"].items()}
+
+
+@functools.cache
+def _file() -> Mapping[str, Any]:
+    content = resources.files("nervbench.explain").joinpath("fitted.npz").read_bytes()
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+@functools.cache
+def _trees(name: str) -> Trees:
+    return from_arrays(_file(), name)
+
+
+def _spread(name: str) -> Spread:
+    file = _file()
+    return Spread(*(file[f"spread/{name}/{part}"] for part in ("edges", "low", "high")))
