@@ -19,7 +19,8 @@ from nervbench.errors import ConfigError, unknown
 class Peaks:
     """One GPU. ``sources`` has an entry for every figure that is not None, by the name of its field.
 
-    ``copy_bytes_per_s`` is what large copies or element-wise kernels were measured to attain.
+    ``held_hz`` is the clock that it was seen to hold under load, where that is known to differ from the boost clock, at
+    which the peaks are. ``copy_bytes_per_s`` is what large copies or element-wise kernels were measured to attain.
     """
 
     key: str
@@ -27,6 +28,7 @@ class Peaks:
     sms: int | None = None
     base_hz: float | None = None
     boost_hz: float | None = None
+    held_hz: float | None = None
     fp32_flop_per_s: float | None = None
     fp16_flop_per_s: float | None = None
     fp16_tensor_flop_per_s: float | None = None

@@ -39,7 +39,7 @@ def command(
     """  # noqa: D301 (click wants the character)
     from nervbench.cards import card
 
-    targets = [card(key) for key in on.split(",")]
+    targets = [card(_named_in_rows(key) if kernels else key) for key in on.split(",")]
     if (model is None) == (kernels is None):
         msg = "give either MODEL or --kernels ROWS.csv"
         raise click.UsageError(msg)
@@ -66,7 +66,7 @@ def _rows(path: Path, target: Peaks, source: str | None, unseen: bool, out: Path
     from nervbench.explain.features import left_out
     from nervbench.files import write_atomically
 
-    measured_on = card(source) if source else None
+    measured_on = card(_named_in_rows(source)) if source else None
     rows = kernel_csv.read(path, measured_on.key if measured_on else None)
     if measured_on and rows.times_s:
         times = predictor.beside(rows.kernels, np.array(rows.times_s), measured_on, target)
@@ -80,6 +80,13 @@ def _rows(path: Path, target: Peaks, source: str | None, unseen: bool, out: Path
         write_atomically(out, text)
     else:
         click.echo(text, nl=False)
+
+
+def _named_in_rows(key: str) -> str:
+    """The card that a column of the rows stands for: ``a100_ms`` is of the A100 with 80 GB."""
+    from nervbench.explain.kernel_csv import COLUMN_OF
+
+    return {column: card for card, column in COLUMN_OF.items()}.get(key.strip().lower(), key)
 
 
 def _frames(model: str, targets: list[Peaks], source: str | None, unseen: bool, as_json: bool) -> None:

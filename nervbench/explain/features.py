@@ -35,10 +35,12 @@ def left_out(card: Peaks) -> tuple[str, ...]:
 
 
 def peak_of(card: Peaks) -> float:
-    """FLOP/s in fp32. Raises ConfigError where the card has no such figure."""
+    """FLOP/s in fp32, at the clock that the card holds if that is known. Raises ConfigError without such a figure."""
     if card.fp32_flop_per_s is None:
         msg = f"the card of {card.key} has no fp32_flop_per_s, so nothing is predicted on it; add it with its source"
         raise ConfigError([msg])
+    if card.held_hz and card.boost_hz:
+        return card.fp32_flop_per_s * card.held_hz / card.boost_hz
     return card.fp32_flop_per_s
 
 

@@ -39,7 +39,7 @@ def test_waves() -> None:
 
 def test_left_out() -> None:
     """A card without bandwidth or multiprocessors loses that factor, says so, and still predicts; without peak not."""
-    bare = dataclasses.replace(card("p100"), key="bare", memory_bytes_per_s=None, sms=None)
+    bare = dataclasses.replace(card("p100"), key="bare", memory_bytes_per_s=None, copy_bytes_per_s=None, sms=None)
 
     assert features.left_out(card("p100")) == ()
     assert [said.split(" (")[0] for said in features.left_out(bare)] == ["memory roof", "waves"]
