@@ -20,10 +20,11 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, ValidationInfo
 
 from nervbench.errors import ConfigError, unknown
 from nervbench.records import PRECISIONS, PROTOCOLS, SCENARIOS, SINGLE_STREAM, STRICT, Case, case_of
+from nervbench.settings import FORBID, Player, Seconds, Server, Stopping
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
@@ -87,15 +88,11 @@ def _there(path: Path) -> bool:
         return False
 
 
-Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
-Seconds = Annotated[float, Field(strict=True, gt=0, le=86_400, allow_inf_nan=False)]
 Decibel = Annotated[float, Field(strict=True, gt=0, le=100, allow_inf_nan=False)]
 Precision = Annotated[str, _name("precision", PRECISIONS)]
 
 Item = TypeVar("Item")
 Several = Annotated[tuple[Item, ...], Field(min_length=1, max_length=64)]
-
-FORBID = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,41 +140,6 @@ class MatrixEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Stopping:
-    """When a case has been measured enough: noise (relative IQR) reached or settled, samples taken, or budget spent."""
-
-    __pydantic_config__ = FORBID
-    noise: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.05
-    min_samples: Count = 5
-    max_samples: Count = 500
-    budget_s: Seconds = 4.0
-    warm_up: Annotated[int, Field(strict=True, ge=0, le=1000)] = 1
-
-    def __post_init__(self) -> None:
-        """Refuse an empty range."""
-        if self.min_samples > self.max_samples:
-            msg = f"min_samples {self.min_samples} is more than max_samples {self.max_samples}"
-            raise ValueError(msg)
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Seconds that a request may take in the scenario ``server``; None: five times a decode that nobody waits for."""
-
-    __pydantic_config__ = FORBID
-    latency_bound_s: Seconds | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Player:
-    """How long the scenarios of playback play, and how often they jump (seconds of play, in the mean)."""
-
-    __pydantic_config__ = FORBID
-    play_s: Seconds = 20.0
-    seek_every_s: Seconds = 2.0
-
-
-@dataclass(frozen=True, slots=True)
 class Limits:
     """When a case is given up: it ends TIMED_OUT."""
 
@@ -209,10 +171,10 @@ class Bench:
     models: Several[ModelEntry]
     matrix: Several[MatrixEntry]
     clip: ClipSource = ClipSource()
-    stopping: Stopping = Stopping()
-    server: Server = Server()
-    player: Player = Player()
-    limits: Limits = Limits()
+    stopping: Stopping = field(default_factory=Stopping)
+    server: Server = field(default_factory=Server)
+    player: Player = field(default_factory=Player)
+    limits: Limits = field(default_factory=Limits)
     verify: Verify = field(default_factory=Verify)
 
 

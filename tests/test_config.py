@@ -13,6 +13,7 @@ from nervbench import config
 from nervbench.data.clip import RESAMPLES
 from nervbench.data.packaged import PACKAGED
 from nervbench.errors import ConfigError
+from nervbench.settings import Player, Server, Stopping
 
 MODELS = ("nerv-xs", "nerv-s", "nerv-m")
 SHIPPED = Path(__file__).parents[1] / "bench.toml"
@@ -58,7 +59,7 @@ def test_shipped_file_states_the_defaults() -> None:
     """What the checked-in bench.toml says of stopping, limits and verifying is what holds where a file is silent."""
     bench = config.load(SHIPPED, MODELS, RUNTIMES)
 
-    assert (bench.stopping, bench.limits, bench.verify) == (config.Stopping(), config.Limits(), config.Verify())
+    assert (bench.stopping, bench.limits, bench.verify) == (Stopping(), config.Limits(), config.Verify())
     assert bench.clip == config.ClipSource()
 
 
@@ -113,7 +114,7 @@ def test_protocols(tmp_path: Path) -> None:
 def test_server_and_player(tmp_path: Path) -> None:
     """What a server and a player are held to has tables of its own."""
     bench = loaded(tmp_path, SMALL + "[server]\nlatency_bound_s = 0.1\n[player]\nplay_s = 300\n")
-    assert (bench.server, bench.player) == (config.Server(0.1), config.Player(play_s=300))
+    assert (bench.server, bench.player) == (Server(0.1), Player(play_s=300))
     assert problems(tmp_path, SMALL + "[player]\nseek_every_s = 0\n")[0].startswith("player.seek_every_s: must be")
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any, Protocol
 
-from nervbench.config import Stopping
 from nervbench.measure.stopping import stopped_by
 from nervbench.records import COLD, OFFLINE, SINGLE_STREAM, TO_HOST
+from nervbench.settings import Stopping
 
 CALLS = {SINGLE_STREAM: 1, OFFLINE: 4, COLD: 1, TO_HOST: 1}
 """Decodes a sample."""

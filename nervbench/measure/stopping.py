@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean, pstdev
 
 from nervbench import stats
-from nervbench.config import Stopping
+from nervbench.settings import Stopping
 
 NOISE, SETTLED, SAMPLES, BUDGET = "noise", "settled", "samples", "budget"
 MIN_WALL_SHARE = 0.25

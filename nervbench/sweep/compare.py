@@ -46,14 +46,10 @@ class Comparison:
         self._worst_frame = -1
         self._largest = 0
         self._malformed: str | None = None
-        loss = job.verify.max_loss_db[job.case.precision]
+        loss = job.max_loss_db
         quality = job.prepared.reference_psnr_db
-        self._bound_db = fidelity_bound_db(job.verify.assumed_quality_db if quality is None else quality, loss)
-        at = (
-            f"{quality:.2f} dB, what fp32 eager reaches"
-            if quality
-            else f"{job.verify.assumed_quality_db:g} dB, assumed"
-        )
+        self._bound_db = fidelity_bound_db(job.assumed_quality_db if quality is None else quality, loss)
+        at = f"{quality:.2f} dB, what fp32 eager reaches" if quality else f"{job.assumed_quality_db:g} dB, assumed"
         self._bound_from = f"a loss of {loss:g} dB at a quality of {at}"
 
     def add(self, start: int, frames: Frames, during: bool = False) -> None:

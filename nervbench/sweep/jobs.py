@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nervbench.config import ClipSource, Player, Server, Stopping, Verify
 from nervbench.records import Artifact, Case, Cost, DeviceCard
-from nervbench.trials import Setting
+from nervbench.settings import Player, Server, Stopping
+
+if TYPE_CHECKING:  # a worker that times starts sooner without what reads files
+    from nervbench.config import ClipSource
+    from nervbench.trials import Setting
 
 ArtifactKey = tuple[str, str]
 """(format, precision)"""
@@ -102,7 +106,10 @@ Exports = dict[ArtifactKey, Exported | str]
 
 @dataclass(frozen=True, slots=True)
 class CaseJob:
-    """Measure one case; the answer is a Result."""
+    """Measure one case; the answer is a Result.
+
+    ``max_loss_db`` is the quality that its precision may cost, ``assumed_quality_db`` that of weights without a source.
+    """
 
     case: Case
     device: str
@@ -112,7 +119,8 @@ class CaseJob:
     stopping: Stopping
     server: Server
     player: Player
-    verify: Verify
+    max_loss_db: float
+    assumed_quality_db: float
 
 
 @dataclass(frozen=True, slots=True)

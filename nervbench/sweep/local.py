@@ -101,7 +101,16 @@ class Ready:
             return dataclasses.replace(ended, status=Status.EXPORT_FAILED, reason=artifact)
         bench = self.plan.bench
         return CaseJob(
-            case, self.plan.device, card, prepared, artifact, bench.stopping, bench.server, bench.player, bench.verify
+            case,
+            self.plan.device,
+            card,
+            prepared,
+            artifact,
+            bench.stopping,
+            bench.server,
+            bench.player,
+            bench.verify.max_loss_db[case.precision],
+            bench.verify.assumed_quality_db,
         )
 
 

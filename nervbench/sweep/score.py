@@ -28,9 +28,8 @@ class Scored:
     def worse(self, start: int, frames: Frames) -> str | None:
         """Why frames of the timed run, a batch that begins at ``start``, are not as good as those scored, or None."""
         indices = [(start + offset) % len(self.source) for offset in range(len(frames))]
-        allowed = self.job.verify.max_loss_db[self.job.case.precision]
         for index, found in zip(indices, quality.psnr_per_frame(frames, self.source[indices]), strict=True):
-            if self.psnr_db[index] - found > allowed:
+            if self.psnr_db[index] - found > self.job.max_loss_db:
                 return (
                     f"frame {index} has {found:.2f} dB against the source; it had {self.psnr_db[index]:.2f} dB before"
                 )
@@ -64,11 +63,10 @@ def score(job: CaseJob, session: Session, device: Device) -> Scored:
     psnr_db = quality.psnr_per_frame(frames, source)
     reached = float(np.mean(psnr_db))
     reference = prepared.reference_psnr_db or reached
-    allowed = job.verify.max_loss_db[job.case.precision]
     wrong = None
-    if reference - reached > allowed:
+    if reference - reached > job.max_loss_db:
         wrong = (
             f"{reached:.2f} dB against the source, {reference - reached:.2f} dB less than fp32 eager "
-            f"({reference:.2f} dB); {job.case.precision} may lose {allowed:g} dB"
+            f"({reference:.2f} dB); {job.case.precision} may lose {job.max_loss_db:g} dB"
         )
     return Scored(job, frames, source, psnr_db, wrong)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nervbench.config import Stopping
 from nervbench.measure.scenario import CALLS, Cold, Timing, ToHost, measure, rotation
 from nervbench.records import COLD, OFFLINE, SCENARIOS, SINGLE_STREAM, TO_HOST
+from nervbench.settings import Stopping
 
 
 class Fake:

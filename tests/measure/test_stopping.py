@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nervbench import stats
-from nervbench.config import Stopping
 from nervbench.measure.stopping import stopped_by
+from nervbench.settings import Stopping
 
 RULE = Stopping(noise=0.05, min_samples=5, max_samples=20, budget_s=8.0)
 LONG = Stopping(noise=0.05, min_samples=5, max_samples=10_000, budget_s=8.0)

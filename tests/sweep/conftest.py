@@ -15,11 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from nervbench.config import Bench, ClipSource, Limits, MatrixEntry, ModelEntry, Stopping, Verify
+from nervbench.config import Bench, ClipSource, Limits, MatrixEntry, ModelEntry, Verify
 from nervbench.model import checkpoint
 from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.zoo import spec_of
 from nervbench.records import SINGLE_STREAM, Result, case_of
+from nervbench.settings import Stopping
 from nervbench.sweep import local
 from nervbench.sweep.jobs import Job
 from nervbench.sweep.local import Event, Plan, execute, preparation, remaining, told

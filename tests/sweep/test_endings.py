@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from nervbench import store
-from nervbench.config import Player, Verify
+from nervbench.config import Verify
 from nervbench.measure.scenario import CALLS
 from nervbench.measure.server import BOUND_SERVICES
 from nervbench.records import FAILED, OFFLINE, SINGLE_STREAM, Result, Status
+from nervbench.settings import Player
 from nervbench.sweep.local import RESULTS, Event, Plan, execute, remaining
 from tests.waiting import gone
 
