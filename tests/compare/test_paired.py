@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nervbench.compare.paired import paired, trimmed_mean
+from nervbench.compare.paired import location, paired
 from nervbench.compare.verdict import Word
 
 LEVEL, BOUND = 0.01, 0.01
@@ -109,8 +109,34 @@ def test_too_few_pairs() -> None:
         paired([[0.0], [0.0]], LEVEL, BOUND)
 
 
-def test_trimmed_mean() -> None:
-    """The share is cut off at either end, rounded down: of three the middle is left, of two nothing is cut."""
-    assert trimmed_mean([9, 1, 2, 6, 100, 3, 4, 5, 7, 8], 0.4) == 5.5
-    assert trimmed_mean([1, 2, 6], 0.4) == 2
-    assert trimmed_mean([1, 2], 0.4) == 1.5
+def test_noisy_pairs_count_less() -> None:
+    """Two of eight pairs met a bad moment: what the six others say is found, and the two are not believed."""
+    random = np.random.default_rng(10)
+    quiet = [list(random.normal(0.01, 0.01, 200)) for _ in range(6)]
+    disturbed = [list(random.normal(shift, 0.4, 30)) for shift in (-0.08, 0.06)]
+
+    found = paired(quiet + disturbed, LEVEL, BOUND)
+
+    assert found.word is Word.SLOWER
+    assert found.ratio == pytest.approx(math.exp(0.01), abs=0.003)
+    assert found.smallest_effect < 0.01
+    alone = paired(quiet, LEVEL, BOUND)
+    assert alone.smallest_effect < found.smallest_effect < 3 * alone.smallest_effect
+
+
+def test_location() -> None:
+    """It is that of the peak, whatever lies far from it on one side; more of the same is known better."""
+    random = np.random.default_rng(11)
+    peak, far = random.normal(0.02, 0.005, 300), random.uniform(0.1, 0.5, 100)
+    centre, error = location([*peak, *far])
+
+    assert centre == pytest.approx(0.02, abs=0.002)
+    assert error == pytest.approx(0.005 / math.sqrt(300), rel=0.6)
+    assert location([*peak[:75], *far[:25]])[1] == pytest.approx(2 * error, rel=0.4)
+
+
+def test_location_of_few() -> None:
+    """Equal numbers have no scatter, and of one or two the middle is left."""
+    assert location([0.5]) == (0.5, 0.0)
+    assert location([0.5, 0.5, 0.5, 0.9]) == (0.5, 0.0)
+    assert location([0.1, 0.2])[0] == pytest.approx(0.15)
