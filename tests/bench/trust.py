@@ -5,9 +5,9 @@ is false), one side slowed by 1 % and one by 2 % (every other verdict than "slow
 with the count so far. N of each take three hours, so every comparison is kept as a line of JSON: run it again to go
 on.
 
-On a virtual machine the host may give the processor to others for minutes, and then nothing can be measured. So a
-comparison begins when it has taken less than ``--stolen`` of the processors' time for a while; what it takes afterwards
-is kept beside the verdict and excludes nothing.
+On a virtual machine the host may give the processors to others for minutes, and then nothing can be measured. So before
+a comparison they are kept busy for a moment, again and again until the host takes less than ``--stolen`` of their time;
+what it takes afterwards is kept beside the verdict and excludes nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
 import psutil
 
@@ -42,7 +43,7 @@ EQUALS = "equals"
 KINDS = {EQUALS: ("ov", 20.0), "1 % slower": ("ov_plus_1", 60.0), "2 % slower": ("ov_plus_2", 20.0)}
 """The other side and the seconds given to each comparison."""
 TIMEOUT_S = 60.0
-LOOK_S = 5.0
+BUSY_S, PAUSE_S = 2.0, 20.0
 COMPARISON = (paired, verdicts, live, turns)
 """What makes a comparison: lines of another version of these do not count."""
 
@@ -65,12 +66,15 @@ def stolen(before: Any) -> float:
 
 
 def wait_for_calm(bound: float) -> None:
-    """Return when the host has taken less than ``bound`` for ``LOOK_S``."""
+    """Return when the host has taken less than ``bound`` while all processors were asked to compute."""
+    square = np.ones((512, 512), np.float32)
     while True:
-        before = psutil.cpu_times()
-        time.sleep(LOOK_S)
+        before, until_s = psutil.cpu_times(), time.monotonic() + BUSY_S
+        while time.monotonic() < until_s:
+            square @ square  # NumPy's library uses all of them
         if stolen(before) < bound:
             return
+        time.sleep(PAUSE_S)
 
 
 def is_right(kind: str, word: str) -> bool:
@@ -90,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=100)
     parser.add_argument("--only", choices=[*KINDS])
-    parser.add_argument("--stolen", type=float, default=0.1, help="share of processor time, default %(default)s")
+    parser.add_argument("--stolen", type=float, default=0.05, help="share of processor time, default %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/bench-trust"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
