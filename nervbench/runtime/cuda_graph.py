@@ -13,24 +13,18 @@ from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session
 
-WARM_UP = 3
-"""Decodes before the capture: libraries choose their algorithms and allocate, which a capture forbids."""
-
 
 class GraphSession(torch_session.TorchSession):
     """Decodes by replaying a graph, whose input and output stay where they were captured."""
 
     def __init__(self, network: FrameDecoder, opening: Opening) -> None:
         super().__init__(network, opening)
-        self._graph = torch.cuda.CUDAGraph()
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.inference_mode(), torch.cuda.stream(aside):
-            for _ in range(WARM_UP):
-                network(self._input)
-        torch.cuda.current_stream().wait_stream(aside)
-        with torch.inference_mode(), torch.cuda.graph(self._graph):
-            self._output: Tensor = network(self._input).contiguous()
+        self._output: Tensor
+
+        def enqueue() -> None:
+            self._output = network(self._input).contiguous()
+
+        self._graph = torch_session.captured(enqueue)
         self._decoded = False
 
     def decode(self, index: int) -> None:

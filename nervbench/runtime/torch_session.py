@@ -22,6 +22,8 @@ from nervbench.runtime.base import NOTHING_YET, Frames, Opening, capability_of, 
 PACKAGES = ("torch",)
 PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}
 TRITON_SINCE = (7, 0)
+WARM_UP = 3
+"""Calls before a capture."""
 COMPILERS = ("g++", "c++", "clang++")
 
 
@@ -80,6 +82,23 @@ def network(opening: Opening) -> FrameDecoder:
     except NervbenchError as error:
         raise LoadError(str(error)) from error
     return FrameDecoder(model).eval().to(opening.device.kind)
+
+
+def captured(enqueue: Callable[[], None]) -> torch.cuda.CUDAGraph:
+    """What it enqueues, as a CUDA graph to replay.
+
+    It is called a few times before: libraries choose their algorithms and allocate, which a capture forbids.
+    """
+    graph = torch.cuda.CUDAGraph()
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.inference_mode(), torch.cuda.stream(aside):
+        for _ in range(WARM_UP):
+            enqueue()
+    torch.cuda.current_stream().wait_stream(aside)
+    with torch.inference_mode(), torch.cuda.graph(graph):
+        enqueue()
+    return graph
 
 
 def channels_last(network: FrameDecoder) -> FrameDecoder:

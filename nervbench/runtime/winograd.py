@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
-from nervbench.errors import LoadError, NervbenchError, UnsupportedError
-from nervbench.model import checkpoint
 from nervbench.model.nerv import Nerv
 from nervbench.records import DeviceCard
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, time_positions
+from nervbench.runtime.blocks import head_of, shuffling
 
 if TYPE_CHECKING:
     from nervbench_kernels.ops.upscale_block import Block
@@ -81,12 +80,9 @@ class WinogradSession:
 
 def _blocks(network: Nerv) -> list[Block]:
     """The blocks of a network, their weights transformed."""
-    from nervbench_kernels.ops.upscale_block import Block, Head  # noqa: PLC0415 (Numba: only for who decodes by it)
+    from nervbench_kernels.ops.upscale_block import Block  # noqa: PLC0415 (Numba: only for who decodes by it)
 
-    spec = network.spec
-    weight_3C11, bias = (part.detach().numpy() for part in network.head_layers[-1].parameters())
-    # (tanh z + 1) / 2 is sigmoid(2 z)
-    head = Head(np.ascontiguousarray(weight_3C11[:, :, 0, 0]), bias, 1.0 if spec.output == "sigmoid" else 2.0)
+    spec, head = network.spec, head_of(network)
     blocks: list[Block] = []
     height, width = spec.fc_height, spec.fc_width
     for layer, block in zip(network.layers, spec.blocks, strict=True):
@@ -119,13 +115,7 @@ class Winograd:
 
     def open(self, opening: Opening) -> Session:
         """Transform the weights and compile the kernels; no decode waits for it."""
-        try:
-            network = checkpoint.load(opening.path).model().eval()
-        except NervbenchError as error:
-            raise LoadError(str(error)) from error
-        if not isinstance(network, Nerv) or (network.spec.norm, network.spec.upscale) != ("none", "shuffle"):
-            msg = "the Winograd kernels here are written for NeRV's blocks of convolution, PixelShuffle and activation"
-            raise UnsupportedError(msg)
+        network = shuffling(opening)
         blocks = _blocks(network)
         with WinogradSession(network, blocks, opening) as compiling:
             compiling.decode(0)

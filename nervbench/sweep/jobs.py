@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nervbench.records import Artifact, Case, Cost, DeviceCard
+from nervbench.runtime.base import Opening
 from nervbench.settings import Player, Server, Stopping
 
 if TYPE_CHECKING:  # a worker that times starts sooner without what reads files
@@ -121,6 +122,14 @@ class CaseJob:
     player: Player
     max_loss_db: float
     assumed_quality_db: float
+
+    @property
+    def opening(self) -> Opening:
+        """What the session of the case is opened with."""
+        case = self.case
+        return Opening(
+            self.exported.path, self.exported.artifact, case.precision, case.batch, self.prepared.frames, self.card
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ from nervbench.runtime.base import Runtime, Session
 from nervbench.sweep.compare import Comparison
 from nervbench.sweep.jobs import CaseJob, PairJob, Turn
 from nervbench.sweep.process import ending, last_words
-from nervbench.sweep.worker import opening_of
 
 REST_S = 0.004
 TURN_S = 0.005
@@ -132,7 +131,7 @@ def _answers(job: CaseJob, pair: int, door: Connection) -> Iterator[float | str]
     device: Device = plugins.load(plugins.DEVICES, job.device)()
     runtime: Runtime = plugins.load(plugins.RUNTIMES, job.case.runtime)
     start = job.prepared.starts[pair % len(job.prepared.starts)]  # the other checked frames are for the next pairs
-    with runtime.open(opening_of(job)) as session:
+    with runtime.open(job.opening) as session:
         if wrong := _compared(job, session, device, start):
             yield f"before timing: {wrong}"
             return

@@ -12,7 +12,7 @@ from nervbench import errors, plugins
 from nervbench.device.base import Device
 from nervbench.measure import checks
 from nervbench.records import STRICT, Environment, Result, Status
-from nervbench.runtime.base import Opening, Runtime, WithNotes
+from nervbench.runtime.base import Runtime, WithNotes
 from nervbench.sweep.compare import Comparison
 from nervbench.sweep.jobs import CaseJob
 from nervbench.sweep.score import Scored, score
@@ -54,7 +54,7 @@ def run_case(job: CaseJob) -> Result:
 
 def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) -> Result:
     began = device.now()
-    with runtime.open(opening_of(job)) as session:
+    with runtime.open(job.opening) as session:
         load_s = device.now() - began
         if isinstance(session, WithNotes) and result.artifact:
             notes = (*result.artifact.notes, *session.notes)
@@ -98,12 +98,6 @@ def _judged(result: Result, job: CaseJob, taken: Taken, comparison: Comparison, 
         *checks.doubts_meanwhile(taken.telemetry.meanwhile),
     )
     return dataclasses.replace(result, status=Status.OK, samples_s=taken.samples_s, doubts=doubts)
-
-
-def opening_of(job: CaseJob) -> Opening:
-    """What the session of a case is opened with."""
-    case = job.case
-    return Opening(job.exported.path, job.exported.artifact, case.precision, case.batch, job.prepared.frames, job.card)
 
 
 def _environment(runtime: Runtime, job: CaseJob) -> Environment:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from nervbench.model.network import activation
 from nervbench_kernels.ops import winograd
-from nervbench_kernels.ops.upscale_block import TILES, Block, Head, reference
+from nervbench_kernels.ops.block import Head, reference
+from nervbench_kernels.ops.upscale_block import TILES, Block
 
 # Few channel counts: each is compiled for itself.
 NARROW, WIDE = 5, 20

@@ -1,47 +1,24 @@
-"""One block of a NeRV decoder on a CPU: Conv2d 3×3 → PixelShuffle → activation, and the head after the last.
+"""A block of a NeRV decoder on a CPU, by the kernels of :mod:`nervbench_kernels.ops.winograd`.
 
-:func:`reference` is the meaning; :class:`Block` computes it by the kernels of :mod:`nervbench_kernels.ops.winograd`.
+:func:`nervbench_kernels.ops.block.reference` is the meaning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from nervbench_kernels.ops import winograd
+from nervbench_kernels.ops.block import Head
 from nervbench_kernels.ops.winograd import Array
 
 TILES = 40
 """Tiles a strip: 96 channels of their 36 points take 553 kB, so that what is read twice stays in a cache of 1 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The 1×1 convolution to RGB, weight (3, channels) and bias (3); its result z becomes sigmoid(steep · z)."""
-
-    weight: Array
-    bias: Array
-    steep: float
-
-
-def reference(
-    x_CHW: Tensor, weight: Tensor, bias: Tensor, stride: int, activation: nn.Module, head: Head | None = None
-) -> Tensor:
-    """An image (in, H, W) → (out, H · stride, W · stride), or → (H · stride, W · stride, 3) uint8 with a head."""
-    y_CHW: Tensor = activation(
-        functional.pixel_shuffle(functional.conv2d(x_CHW[None], weight, bias, padding=1), stride)
-    )[0]
-    if head is None:
-        return y_CHW
-    z_HW3 = torch.einsum("kc,chw->hwk", torch.from_numpy(head.weight), y_CHW) + torch.from_numpy(head.bias)
-    return (255 * torch.sigmoid(head.steep * z_HW3)).round().to(torch.uint8)
 
 
 class Block:

@@ -1,0 +1,110 @@
+"""Our own GPU decoder: one Triton kernel a block, which shuffles as it stores, the head and the bytes in the last.
+
+Written against Triton's documentation and run by its interpreter; no GPU has run it yet.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nervbench.errors import UnsupportedError
+from nervbench.model.nerv import Nerv
+from nervbench.model.precision import cast
+from nervbench.records import DeviceCard
+from nervbench.runtime import torch_session
+from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session
+from nervbench.runtime.blocks import head_of, shuffling
+
+if TYPE_CHECKING:
+    from nervbench_kernels.ops.fused_block import FusedBlock
+
+
+class FusedSession(torch_session.TorchSession):
+    """Decodes by replaying a graph of one kernel a block. The stem of every frame was computed when it opened."""
+
+    notes = ("embedding and stem of all frames were computed when the session opened, under 0.1 % of the arithmetic",)
+
+    def __init__(self, network: Nerv, opening: Opening) -> None:
+        super().__init__(network, opening)
+        self._blocks = _blocks(network, opening)
+        spec = network.spec
+        with torch.inference_mode():
+            stems = network.stem(network.embedding(self._positions).to(network.dtype))
+        stems_BHWC = stems.unflatten(1, (spec.fc_dim, spec.fc_height, spec.fc_width)).permute(0, 2, 3, 1)
+        self._stems = stems_BHWC.contiguous()
+        self._picture = torch.empty(
+            (opening.batch, spec.height, spec.width, 3), dtype=torch.uint8, device=self._stems.device
+        )
+        self._replay = torch_session.captured(self.enqueue).replay if self._stems.is_cuda else self.enqueue
+        self._decoded = False
+
+    def decode(self, index: int) -> None:
+        """Enqueue the batch that starts at frame ``index``."""
+        start = index % self._opening.frames
+        self._blocks[0].inside.copy_(self._stems[start : start + self._opening.batch])
+        self._replay()
+        self._decoded = True
+
+    def enqueue(self) -> None:
+        """All blocks, from the first one's image to the picture."""
+        targets: list[Tensor] = [*(block.image for block in self._blocks[1:]), self._picture]
+        for block, target in zip(self._blocks, targets, strict=True):
+            block(target)
+
+    def fetch(self) -> Frames:
+        """The last frames as a (B, H, W, 3) uint8 array."""
+        if not self._decoded:
+            raise RuntimeError(NOTHING_YET)
+        frames: Frames = self._picture.to("cpu", copy=True).numpy()
+        return frames
+
+
+def _blocks(network: Nerv, opening: Opening) -> list[FusedBlock]:
+    from nervbench_kernels.ops.fused_block import FusedBlock  # noqa: PLC0415 (Triton: only for who decodes by it)
+
+    spec = network.spec
+    head = head_of(network)
+    blocks: list[FusedBlock] = []
+    height, width = spec.fc_height, spec.fc_width
+    for layer, block in zip(network.layers, spec.blocks, strict=True):
+        weight, bias = (part.detach() for part in layer.parameters())
+        last = head if layer is network.layers[-1] else None
+        size = (height, width)
+        blocks.append(FusedBlock(weight, bias, block.stride, size, spec.activation, opening.batch, last))
+        height, width = height * block.stride, width * block.stride
+    return blocks
+
+
+class Fused:
+    """The ``fused`` runtime."""
+
+    name = "fused"
+    packages = ("torch", "triton")
+
+    def wants(self, precision: str) -> tuple[str, str]:
+        """Weights as safetensors, in the precision they will have."""
+        return "checkpoint", precision
+
+    def refusal(self, device: DeviceCard, precision: str) -> str | None:
+        """Why it cannot run, or None."""
+        if device.kind != "cuda":
+            return "these kernels are a GPU's, and this device is none; our own for a CPU: winograd"
+        if importlib.util.find_spec("triton") is None:
+            return "Triton, which compiles these kernels, is not installed: pip install triton"
+        return torch_session.refusal(device, precision) or torch_session.compiler_missing(device)
+
+    def open(self, opening: Opening) -> Session:
+        """Load the weights, lay them out, find the fastest tiles and capture a decode."""
+        network = shuffling(opening)
+        cast(network, opening.precision).to(opening.device.kind)  # both in place
+        try:
+            return FusedSession(network, opening)
+        except ValueError as error:
+            raise UnsupportedError(str(error)) from error
+
+
+RUNTIME = Fused()
