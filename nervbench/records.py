@@ -87,15 +87,15 @@ def case_of(
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """Measured limits of a device.
-
-    ``flop_per_s`` by precision is the best matrix product seen (of int8, operations a second); ``copy_bytes_per_s``
-    counts bytes read plus written.
-    """
+    """Best product by precision (int8: operations), copies (read plus written), smallest operation; None: unknown."""
 
     flop_per_s: dict[str, float]
     copy_bytes_per_s: float | None
     probe_s: float
+    cache_bytes_per_s: float | None = None
+    launch_s: float | None = None
+    to_device_bytes_per_s: float | None = None
+    to_host_bytes_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def _show(card: DeviceCard, answers: Answers, gpus_found: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from nervbench.report.tables import other_ceilings
     from nervbench.units import UNKNOWN, prefixed, rate_unit
 
     console = Console()
@@ -79,7 +80,8 @@ def _show(card: DeviceCard, answers: Answers, gpus_found: str) -> None:
     if card.ceilings:
         for precision, rate in card.ceilings.flop_per_s.items():
             facts.add_row(f"{precision} matrix product", prefixed(rate, rate_unit(precision)))
-        facts.add_row("copy", prefixed(card.ceilings.copy_bytes_per_s, "B/s, read plus written"))
+        for name, amount in other_ceilings(card.ceilings).items():
+            facts.add_row(name, amount)
     facts.add_row("NVIDIA GPUs", Text(gpus_found))
     console.print(facts)
     console.print()

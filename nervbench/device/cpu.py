@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import re
@@ -80,11 +81,13 @@ class CpuDevice:
         # PyTorch: a case of another runtime does without
         import torch  # noqa: PLC0415
 
-        from nervbench.device.products import probe  # noqa: PLC0415
+        from nervbench.device.products import CPU, probe  # noqa: PLC0415
 
         if threads := self.card().threads:
             torch.set_num_threads(threads)
-        return probe(tuple(name for name in ("fp32", *ARITHMETIC) if self.lacks(name) is None), budget_s)
+        cached = _caches().get("l2", 4 * CPU.cached_bytes) // 4  # source and target, and half of it left
+        sizes = dataclasses.replace(CPU, cached_bytes=cached)
+        return probe(tuple(name for name in ("fp32", *ARITHMETIC) if self.lacks(name) is None), budget_s, sizes)
 
     def synchronize(self) -> None:
         """Nothing is ever outstanding."""

@@ -62,7 +62,8 @@ class CudaDevice:
     def ceilings(self, budget_s: float) -> Ceilings:
         """Best matrix product per precision and copy bandwidth, see :mod:`nervbench.device.products`."""
         precisions = tuple(name for name in ("fp32", *SINCE) if self.lacks(name) is None)
-        return probe(precisions, budget_s, GPU, "cuda")
+        sizes = dataclasses.replace(GPU, cached_bytes=int(self._properties.L2_cache_size) // 4)
+        return probe(precisions, budget_s, sizes, "cuda")
 
     def synchronize(self) -> None:
         """Wait for all streams."""

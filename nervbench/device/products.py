@@ -3,7 +3,8 @@
 Arithmetic: an n³ matrix product takes 2·n³ operations on 3·n² numbers, so at n = 2048 it is bound by arithmetic on any
 CPU and at 8192 on any GPU; the best of several is kept, since everything that disturbs it makes it slower. Memory: a
 copy far larger than the caches moves its bytes twice (read and write; a processor that reads the target first moves
-more, which counts against it here).
+more, which counts against it here). Caches: the same of buffers that stay in the second level, again and again, where a
+small cache of a fast GPU shows its launches instead. Launch: many operations on one number.
 """
 
 from __future__ import annotations
@@ -18,24 +19,29 @@ from nervbench.model.precision import DTYPES
 from nervbench.records import Ceilings
 
 MIN_ROUNDS = 3
+LAUNCHES, COPIES = 500, 50
+SMALL_SHARE = 0.05
+"""Of the budget, for each of the short ones: caches, launches, copies to the host and back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """n of the products and bytes of the copy."""
+    """n of the products, bytes of the copy, and of the one that is to stay in the second-level cache."""
 
     side: int
     copy_bytes: int
+    cached_bytes: int
 
 
-CPU = Sizes(2048, 256 << 20)
-GPU = Sizes(8192, 1 << 30)
+CPU = Sizes(2048, 256 << 20, 1 << 17)
+GPU = Sizes(8192, 1 << 30, 1 << 20)
 
 
 def probe(precisions: tuple[str, ...], budget_s: float, sizes: Sizes = CPU, place: str = "cpu") -> Ceilings:
-    """Matrix-product rate (operations/s) by precision and copy bandwidth (bytes/s), in about ``budget_s`` s in all."""
+    """Matrix-product rate (operations/s) by precision, bandwidths (bytes/s), launch: in about ``budget_s`` s in all."""
     began = time.perf_counter()
-    share_s = budget_s / (len(precisions) + 1)
+    small_s = SMALL_SHARE * budget_s
+    share_s = (budget_s - 4 * small_s) / (len(precisions) + 1)
     generator = torch.Generator(place).manual_seed(0)
     with torch.inference_mode(), torch.device(place):
         operations = 2 * sizes.side**3
@@ -43,7 +49,29 @@ def probe(precisions: tuple[str, ...], budget_s: float, sizes: Sizes = CPU, plac
         source = torch.randn(sizes.copy_bytes // 4, generator=generator)
         target = torch.empty_like(source)
         copy = 2 * sizes.copy_bytes / best(lambda: target.copy_(source), share_s, place)
-    return Ceilings(rates, copy, time.perf_counter() - began)
+        near, nearer = source[: sizes.cached_bytes // 4], target[: sizes.cached_bytes // 4]
+        cached = 2 * sizes.cached_bytes * COPIES / best(_repeated(lambda: nearer.copy_(near), COPIES), small_s, place)
+        one = torch.zeros(1)
+        launch_s = best(_repeated(lambda: one.add_(1), LAUNCHES), small_s, place) / LAUNCHES
+    there, back = _over_the_bus(source, small_s, place) if place != "cpu" else (None, None)
+    return Ceilings(rates, copy, time.perf_counter() - began, cached, launch_s, there, back)
+
+
+def _repeated(call: Callable[[], object], times: int) -> Callable[[], None]:
+    def calls() -> None:
+        for _ in range(times):
+            call()
+
+    return calls
+
+
+def _over_the_bus(there: torch.Tensor, budget_s: float, place: str) -> tuple[float, float]:
+    """Bytes/s from pinned memory to the device and back."""
+    here = torch.empty_like(there, device="cpu").pin_memory()
+    size = there.numel() * there.element_size()
+    to_device = best(lambda: there.copy_(here, non_blocking=True), budget_s, place)
+    to_host = best(lambda: here.copy_(there, non_blocking=True), budget_s, place)
+    return size / to_device, size / to_host
 
 
 def product(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nervbench.records import PRECISIONS, DeviceCard, Environment, Fidelity, Quality, Result
+from nervbench.records import PRECISIONS, Ceilings, DeviceCard, Environment, Fidelity, Quality, Result
 from nervbench.report.markdown import bullets, escape, table
 from nervbench.report.rows import Group, Row
 from nervbench.units import UNKNOWN, fixed, percent, prefixed, rate_unit, significant
@@ -79,10 +79,22 @@ def ceilings(card: DeviceCard) -> str:
     if found is None:
         return "No ceiling was measured on this device, so no attained share is known."
     rates = [(escape(name), prefixed(found.flop_per_s[name], rate_unit(name))) for name in ordered(found.flop_per_s)]
-    rates.append(("copy, read and written", prefixed(found.copy_bytes_per_s, "B/s")))
+    rates += other_ceilings(found).items()
     probed = f"probed for {significant(found.probe_s)} s before the cases"
     words = f"Ceilings, {probed} (by precision the best matrix product seen):"
     return f"{words}\n\n{table(('ceiling', 'rate'), rates, right=[1])}"
+
+
+def other_ceilings(found: Ceilings) -> dict[str, str]:
+    """Those beside the products, as words; the copy always, the others where they were measured."""
+    measured = {
+        "copy within the L2 cache, read and written": prefixed(found.cache_bytes_per_s, "B/s"),
+        "launch of an operation": prefixed(found.launch_s, "s"),
+        "copy to the device": prefixed(found.to_device_bytes_per_s, "B/s"),
+        "copy to the host": prefixed(found.to_host_bytes_per_s, "B/s"),
+    }
+    copy = {"copy, read and written": prefixed(found.copy_bytes_per_s, "B/s")}
+    return copy | {name: amount for name, amount in measured.items() if amount != UNKNOWN}
 
 
 def environment(found: Sequence[Environment]) -> str:

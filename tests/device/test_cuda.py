@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -99,7 +100,8 @@ def test_ceilings(gpu: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "probe", lambda *given: asked.append(given))
     CudaDevice().ceilings(2.0)
 
-    assert asked == [(("fp32", "fp16"), 2.0, GPU, "cuda")]
+    sizes = dataclasses.replace(GPU, cached_bytes=gpu["L2_cache_size"] // 4)
+    assert asked == [(("fp32", "fp16"), 2.0, sizes, "cuda")]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
