@@ -30,6 +30,7 @@ VERBS = {
     "report": "Write the report of a folder of results again.",
     "compare": "Say whether B is faster than A, from their results.",
     "predict": "Predict the time of a frame on GPUs that are not here.",
+    "explain": "Split the gap between two GPUs into causes.",
     "check": "Fail where results are slower than a baseline.",
 }
 

@@ -1,4 +1,4 @@
-"""The time of a frame of a model that was measured on a GPU, from a results file."""
+"""The time of a frame of a model that was measured on a GPU, or published, as one side of a comparison."""
 
 from __future__ import annotations
 
@@ -6,13 +6,31 @@ import re
 from collections.abc import Sequence
 from statistics import median
 
-from nervbench.cards import Peaks, cards
+import numpy as np
+
+from nervbench import published
+from nervbench.cards import Peaks, card, cards
 from nervbench.errors import ResultsError
+from nervbench.explain.gap import MEASURED, PUBLISHED, Side
 from nervbench.records import SINGLE_STREAM, STRICT, Result, Status
+from nervbench.stats import Floats, bootstrap_interval
+
+ROUNDED_FPS = 0.1
+"""Published speeds have one decimal."""
+
+
+LEVEL = 0.2
+"""Of the interval of a measured time: 80 %."""
 
 
 def frame_time(results: Sequence[Result], model: str) -> tuple[Peaks, float]:
-    """The GPU and the median seconds of a frame, of the fp32 eager case of the model with batch 1, single stream.
+    """The GPU and the median seconds of a frame, see :func:`measured`."""
+    found = measured(results, model)
+    return card(found.key), found.time_s
+
+
+def measured(results: Sequence[Result], model: str) -> Side:
+    """The fp32 eager case of the model with batch 1, single stream, as one side.
 
     Raises ResultsError where there is none, where it has no samples, or where its device has no card.
     """
@@ -29,12 +47,29 @@ def frame_time(results: Sequence[Result], model: str) -> tuple[Peaks, float]:
         msg = f"{last.case.name} has no samples (it ended {last.status.value}); measure it again"
         raise ResultsError(msg)
     name = last.device.name if last.device else ""
-    card = card_of(name)
-    if card is None:
+    on = card_of(name)
+    if on is None:
         where = name or "an unknown device"
         msg = f"{last.case.name} was measured on {where}, which has no card; known: {', '.join(cards())}"
         raise ResultsError(msg)
-    return card, median(last.samples_s)
+    middle = median(last.samples_s)
+    low, high = bootstrap_interval(_medians, last.samples_s, LEVEL) or (min(last.samples_s), max(last.samples_s))
+    says = f"{last.case.name}, {len(last.samples_s)} samples by the protocol {last.case.protocol}"
+    return Side(on.key, on.name, MEASURED, middle, min(low, middle), max(high, middle), says)
+
+
+def published_on(model: str, on: Peaks) -> Side | None:
+    """What was published of a model on a card; None where nothing was. The interval is that of the rounding."""
+    if (row := published.decoding(model, on.key)) is None:
+        return None
+    half = ROUNDED_FPS / 2
+    said = f"{row.source}; {row.conditions}; by the protocol {row.protocol}" if row.protocol else row.source
+    return Side(on.key, on.name, PUBLISHED, 1 / row.fps, 1 / (row.fps + half), 1 / (row.fps - half), said)
+
+
+def _medians(samples: Floats) -> Floats:
+    medians: Floats = np.median(samples, axis=-1)
+    return medians
 
 
 def card_of(name: str) -> Peaks | None:
@@ -45,8 +80,10 @@ def card_of(name: str) -> Peaks | None:
     >>> card_of("Tesla P40")
     """
     low = name.lower()
-    fit = [card for key, card in cards().items() if all(re.search(rf"\b{part}(gb)?\b", low) for part in key.split("-"))]
-    return max(fit, key=lambda card: card.key.count("-"), default=None)
+    fit = [
+        found for key, found in cards().items() if all(re.search(rf"\b{part}(gb)?\b", low) for part in key.split("-"))
+    ]
+    return max(fit, key=lambda found: found.key.count("-"), default=None)
 
 
 def _comparable(result: Result) -> bool:

@@ -54,10 +54,15 @@ class Spread:
         return Times(np.exp(middle), np.exp(middle + self.low[at]), np.exp(middle + self.high[at]))
 
 
-def alone(kernels: Sequence[Convolution], card: Peaks, unseen: bool = False) -> Times:
-    """The times by the card alone; ``unseen`` sets aside what was measured on that very GPU."""
-    seen = card.key in MEASURED and not unseen
-    name = f"without/{card.key}" if card.key in MEASURED and unseen else "alone"
+def alone(kernels: Sequence[Convolution], card: Peaks, unseen: bool = False, without: str | None = None) -> Times:
+    """The times by the card alone.
+
+    ``unseen`` sets aside what was measured on that very GPU, ``without`` what was on another one of the measured.
+    """
+    if card.key in MEASURED and unseen:
+        without = card.key
+    seen = card.key in MEASURED and card.key != without
+    name = f"without/{without}" if without else "alone"
     size = features.roof(kernels, card)
     return _spread("seen" if seen else "unseen").around(size + _trees(name)(features.alone(kernels, card)), size)
 
@@ -94,14 +99,16 @@ def attained_bytes_per_s(card: Peaks, share: float) -> float:
     return share * card.memory_bytes_per_s
 
 
-def frame(kernels: Sequence[Kernel], card: Peaks, unseen: bool = False) -> tuple[float, float, float]:
+def frame(
+    kernels: Sequence[Kernel], card: Peaks, unseen: bool = False, without: str | None = None
+) -> tuple[float, float, float]:
     """Seconds of all kernels in turn; their errors are taken to be of one sign: the wider interval.
 
     They queue: while one runs the next is launched, so launches count only as far as they take longer than the work.
     """
     heavy = [kernel for kernel in kernels if isinstance(kernel, Convolution)]
     light = [kernel for kernel in kernels if isinstance(kernel, Move)]
-    parts = ([alone(heavy, card, unseen)] if heavy else []) + ([moves(light, card, 0.0)] if light else [])
+    parts = ([alone(heavy, card, unseen, without)] if heavy else []) + ([moves(light, card, 0.0)] if light else [])
     middle, low, high = (
         float(sum(getattr(part, name).sum() for part in parts)) for name in ("middle_s", "low_s", "high_s")
     )

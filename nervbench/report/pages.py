@@ -2,8 +2,8 @@
 
 Three layouts. A run's folder has ``results.jsonl`` and ``frames/`` and gets ``report.md`` and ``figures/``. That of a
 suite has ``suite.json`` and gets ``suite.md``. The committed folder has ``results/<device>.jsonl``,
-``frames/<device>/`` and ``suites/<name>/`` and gets a page and ``figures/<device>/`` a device, a page a suite, and
-``index.md``.
+``frames/<device>/``, ``suites/<name>/`` and ``gaps/<pair>.json`` and gets a page and ``figures/<device>/`` a device, a
+page a suite, a page and a figure a pair, and ``index.md``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nervbench import store
 from nervbench.errors import OutputError, ResultsError
 from nervbench.files import slug, write_atomically
 from nervbench.records import Result
-from nervbench.report import suite_page, suite_read
+from nervbench.report import gap_page, suite_page, suite_read
 from nervbench.report.compose import KINDS, Surroundings, cards, page, title
 from nervbench.report.figures import fps_against_ceiling
 from nervbench.report.markdown import bullets, escape, link, table
@@ -69,7 +69,8 @@ def generate(folder: Path) -> dict[str, bytes]:
     if (folder / RESULTS).is_file():
         return _device_files(folder, store.read(folder / RESULTS), "report", "", RUN_COMMAND)
     paths = sorted((folder / "results").glob("*.jsonl"))
-    if not paths:
+    gaps = sorted((folder / gap_page.FOLDER).glob("*.json"))
+    if not paths and not gaps:
         raise ResultsError(_nothing(folder))
     generated: dict[str, bytes] = {}
     found = {path.stem: store.read(path) for path in paths}
@@ -79,6 +80,8 @@ def generate(folder: Path) -> dict[str, bytes]:
         below = path.parent.relative_to(folder).as_posix()
         for name, content in suite_page.generate(path.parent, COMMITTED_COMMAND).items():
             generated[f"{below}/{name}"] = content
+    for path in gaps:
+        generated |= gap_page.generate(path, COMMITTED_COMMAND)
     generated["index.md"] = _index(found, folder).encode()
     return generated
 
@@ -174,7 +177,7 @@ def _pictures(folder: Path, below: str) -> Pictures:
 
 
 def _index(found: dict[str, list[Result]], folder: Path) -> str:
-    """The page that lists the devices with the fastest case of each model, and the suites."""
+    """The page that lists the devices with the fastest case of each model, the suites, and the pairs of GPUs."""
     lines = []
     for stem, results in found.items():
         current = latest(results)
@@ -189,8 +192,11 @@ def _index(found: dict[str, list[Result]], folder: Path) -> str:
         for each in done
     )
     suites = f"\n\n## Suites\n\nThe experiments of the source study.\n\n{listed}" if done else ""
+    pairs = [(path, gap_page.read(path)) for path in sorted((folder / gap_page.FOLDER).glob("*.json"))]
+    two = bullets(link(gap_page.title(gap), f"{path.stem}.md") for path, gap in pairs)
+    gaps = f"\n\n## Two GPUs\n\nWhy one decodes more slowly than the other.\n\n{two}" if pairs else ""
     check = f"`{COMMITTED_COMMAND} --check` tells whether every page matches its data."
-    return f"{head}\n\n{rows}{suites}\n\n{check}\n"
+    return f"{head}\n\n{rows}{suites}{gaps}\n\n{check}\n"
 
 
 def _stale(folder: Path, generated: dict[str, bytes]) -> list[str]:

@@ -21,12 +21,14 @@ from nervbench import rates, store, trials
 from nervbench.bitstream.container import FIXED
 from nervbench.codec.compress import compress
 from nervbench.data.video import write_video
+from nervbench.explain.gap import Gap, Part, Side
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
 from nervbench.model.hnerv_spec import HnervSpec
 from nervbench.model.spec import NervSpec
 from nervbench.model.zoo import MODELS
 from nervbench.records import Status
+from nervbench.report import gap_page
 from nervbench.trials import Trial
 from tests.report.factory import a_run
 
@@ -142,6 +144,14 @@ def trial() -> list[bytes]:
     whole = Trial("a", "nerv-xs", {"epochs": 2, "loss": "l1"}, "c", epochs=2, epoch_s=(1.5,), curve_db=(20.0, 21.0))
     failed = Trial("b", "nerv-xs", {"epochs": 2}, "c", Status.CRASHED, "its process ended")
     return [trials.to_line(each).encode() for each in (whole, failed)]
+
+
+def gaps() -> list[bytes]:
+    """Lines of gaps between two GPUs."""
+    a = Side("p100", "Tesla P100", "predicted", 0.03, 0.02, 0.04, "s")
+    b = Side("v100", "Tesla V100", "measured", 0.02, 0.02, 0.02, "t")
+    part = Part("clock held", 1.2, 1.1, 1.3, "1 → 2")
+    return [gap_page.to_line(Gap("nerv-s", a, b, part, (part,), part, ("a: b",), ("c: d",))).encode()]
 
 
 def points() -> list[bytes]:

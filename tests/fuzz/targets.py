@@ -26,6 +26,7 @@ from nervbench.model.family import from_json
 from nervbench.model.source import weights_of
 from nervbench.model.zoo import MODELS
 from nervbench.records import case_of
+from nervbench.report import gap_page
 from nervbench.report.compose import Surroundings, page
 from nervbench.report.effects import measured
 from nervbench.report.markdown import escape, plain
@@ -164,6 +165,14 @@ def axis(data: bytes) -> None:
         _promise(all(float(choice["x"]) > 0 for choice in chosen), "a number that is not positive")
 
 
+def gap(data: bytes) -> None:
+    """The gap between two GPUs, and its page."""
+    with _refusing():
+        found = gap_page.from_line(data.decode(errors="replace"))
+        _promise(gap_page.from_line(gap_page.to_line(found)) == found, "a gap does not come back from its line")
+        gap_page.page(found, "figure.svg", "nervbench report").encode()
+
+
 def kernels(data: bytes) -> None:
     """Rows of convolutions; what is accepted is written with three more columns and as many rows."""
     with _refusing():
@@ -247,6 +256,7 @@ TARGETS: dict[str, Target] = {
     "hnerv": Target(authors, seeds.hnerv, 0.02, (b"PK\x03\x04", b"quant", b"scale", b"embed")),
     "trial": Target(trial, seeds.trial, 0.02, (b'"schema"', b"1e308", b"null", b"-1", b"{}")),
     "point": Target(point, seeds.points, 0.01, (b'"schema"', b"1e308", b"5e-324", b"null", b"0", b"-1")),
+    "gap": Target(gap, seeds.gaps, 0.02, (b'"schema"', b"1e308", b"5e-324", b"null", b"0", b"-1", b"[]")),
     "kernels": Target(
         kernels,
         lambda: [b"batch,in_channels,out_channels,height_width,v100_ms\n1,3,8,10,0.5\n2,4,4,9,0.1\n"],
@@ -255,7 +265,7 @@ TARGETS: dict[str, Target] = {
     ),
     "axis": Target(axis, lambda: [b"1,2,4", b"1e-4:1e-2"], 0.02, (b":", b",", b"1e308", b"nan", b"5e-324")),
     "markdown": Target(
-        markdown, lambda: [b"a_b [x](http://y)", b"1. *a*|<b>", b"www.a.org"], 0.13, (b"`", b"~~~", b"&lt;")
+        markdown, lambda: [b"a_b [x](http://y)", b"1. *a*|<b>", b"www.a.org"], 0.11, (b"`", b"~~~", b"&lt;")
     ),
     "sorting": Target(sorting, lambda: [b"f1.png/f10.png/f2.png", b"a/b1c2"], 0.1, PATHS),
     "container": Target(container, seeds.videos, 0.05, (b"moov", b"mdat", b"free", b"\x1a\x45\xdf\xa3")),

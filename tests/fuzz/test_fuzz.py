@@ -44,6 +44,7 @@ ACCEPTED = (
     "hnerv",
     "trial",
     "point",
+    "gap",
     "kernels",
     "axis",
     "pickle",
