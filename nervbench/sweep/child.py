@@ -16,7 +16,7 @@ from typing import Any
 
 from nervbench import errors
 from nervbench.files import write_atomically
-from nervbench.sweep.jobs import AskJob, CaseJob, ExportJob, Failed, Job, ModelJob, PairJob, ProbeJob, TrainJob
+from nervbench.sweep.jobs import AskJob, CaseJob, ExportJob, Failed, Job, ModelJob, ProbeJob, TrainJob
 
 ORPHANED = 75
 
@@ -50,10 +50,6 @@ def answer(job: Job) -> Any:
             from nervbench.sweep.training import run_training  # noqa: PLC0415
 
             return run_training(job)
-        case PairJob():
-            from nervbench.sweep.turns import take_turns  # noqa: PLC0415
-
-            return take_turns(job)
 
 
 def main() -> None:
@@ -65,9 +61,14 @@ def main() -> None:
     try:
         result = answer(job)
     except errors.NervbenchError as error:
-        kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-        result = Failed(next(kinds), str(error))  # ours by name; a plugin's own kind as the one of ours it derives from
+        result = failed(error)
     write_atomically(answer_path, pickle.dumps(result))
+
+
+def failed(error: errors.NervbenchError) -> Failed:
+    """An error as an answer: ours by name, a plugin's own kind as the one of ours that it derives from."""
+    kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+    return Failed(next(kinds), str(error))
 
 
 def _end_with_parent() -> None:

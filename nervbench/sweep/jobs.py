@@ -180,5 +180,5 @@ class Failed:
     message: str
 
 
-Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob | PairJob | TrainJob | tuple["Job", ...]
+Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob | TrainJob | tuple["Job", ...]
 """What a process can be told to do; of several, done one after the other, the answer is a list."""

@@ -72,15 +72,16 @@ def compare_jobs(sides: tuple[CaseJob, CaseJob], rule: Rule, timeout_s: float) -
     began = time.monotonic()
     turns: list[Turn] = []
     chance = random.Random(rule.seed)
-    for pair in range(rule.pairs):
-        if pair > MIN_PAIRS and time.monotonic() > began + rule.budget_s:
-            break
-        yield Event(f"pair {pair + 1} of {rule.pairs}", 0, 0)
-        until_s = began + rule.budget_s * (pair + 1) / rule.pairs
-        answer = process.run(PairJob(sides, pair, until_s, chance.getrandbits(32), timeout_s), PREPARE_TIMEOUT_S)
-        if isinstance(answer, process.Died):
-            raise CompareError(answer.reason)
-        turns += answer
+    with process.Standing() as ground:
+        for pair in range(rule.pairs):
+            if pair > MIN_PAIRS and time.monotonic() > began + rule.budget_s:
+                break
+            yield Event(f"pair {pair + 1} of {rule.pairs}", 0, 0)
+            until_s = began + rule.budget_s * (pair + 1) / rule.pairs
+            answer = ground.run(PairJob(sides, pair, until_s, chance.getrandbits(32), timeout_s), PREPARE_TIMEOUT_S)
+            if isinstance(answer, process.Died):
+                raise CompareError(answer.reason)
+            turns += answer
     found = paired(log_ratios(turns), rule.level, rule.bound)
     return Live(found, tuple(turns), time.monotonic() - began)
 

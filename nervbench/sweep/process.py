@@ -8,6 +8,7 @@ and ended before the next begins; Ctrl-C in a terminal does not reach that group
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import pickle
 import signal
@@ -17,12 +18,12 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
 from nervbench import errors
-from nervbench.sweep.jobs import Failed, Job
+from nervbench.sweep.jobs import Failed, Job, PairJob
 
 LAST_WORDS = 400
 
@@ -55,6 +56,51 @@ def run(job: Job, timeout_s: float) -> Any:
             return Died(not in_time, f"{reason}{last_words(folder / 'log')}")
         # The answer is whole, whatever a library did to the process afterwards, while it was being taken down.
         answer = pickle.loads((folder / "answer").read_bytes())
+    return _answered(answer)
+
+
+class Standing:
+    """A process that does one job after the other, each in a process forked from it (:mod:`nervbench.sweep.ground`)."""
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self._scratch = tempfile.TemporaryDirectory(prefix="nervbench-")
+        self._log = Path(self._scratch.name) / "log"
+        self._door, theirs = multiprocessing.Pipe()
+        command = [sys.executable, "-P", "-m", "nervbench.sweep.ground", str(theirs.fileno())]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                pass_fds=[theirs.fileno()],
+            )
+        theirs.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it and what it left behind."""
+        self._door.close()
+        _end(self._process)
+        self._scratch.cleanup()
+
+    def run(self, job: PairJob, timeout_s: float) -> Any:
+        """The answer of the job, or :class:`Died`. An error of ours inside the job is raised here again."""
+        answer: Any
+        try:
+            self._door.send(job)
+            answer = self._door.recv() if self._door.poll(timeout_s) else Died(True, f"no end after {timeout_s:g} s")
+        except (EOFError, ConnectionError):
+            answer = Died(False, ending(self._process.wait()))
+        if isinstance(answer, Died):
+            return Died(answer.timed_out, f"{answer.reason}{last_words(self._log)}")
+        return _answered(answer)
+
+
+def _answered(answer: Any) -> Any:
+    """The answer; raises the error that it stands for."""
     if isinstance(answer, Failed):
         kind = getattr(errors, answer.error)
         raise kind([answer.message] if kind is errors.ConfigError else answer.message)

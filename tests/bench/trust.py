@@ -33,7 +33,7 @@ from nervbench.compare import verdict as verdicts
 from nervbench.compare.verdict import LEVEL, Word
 from nervbench.config import Bench, MatrixEntry, ModelEntry
 from nervbench.records import SINGLE_STREAM, case_of
-from nervbench.sweep import live, turns
+from nervbench.sweep import ground, live, turns
 from nervbench.sweep.jobs import CaseJob
 from nervbench.sweep.live import BOUND, Live, Rule, compare_jobs, runnable
 from nervbench.sweep.local import Plan, preparation, probe_device, told
@@ -44,7 +44,7 @@ KINDS = {EQUALS: ("ov", 20.0), "1 % slower": ("ov_plus_1", 60.0), "2 % slower": 
 """The other side and the seconds given to each comparison."""
 TIMEOUT_S = 60.0
 BUSY_S, PAUSE_S = 2.0, 20.0
-COMPARISON = (paired, verdicts, live, turns)
+COMPARISON = (paired, verdicts, live, ground, turns)
 """What makes a comparison: lines of another version of these do not count."""
 
 

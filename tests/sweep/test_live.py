@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
 from pathlib import Path
@@ -95,7 +96,8 @@ def test_fewer_pairs_of_slow_cases(monkeypatch: pytest.MonkeyPatch, took_s: floa
         clock[0] += took_s
         return (Turn(job.pair, 0, "a", 1.0), Turn(job.pair, 0, "b", 1.0))
 
-    monkeypatch.setattr(live, "process", SimpleNamespace(run=run, Died=process.Died))
+    ground = contextlib.nullcontext(SimpleNamespace(run=run))
+    monkeypatch.setattr(live, "process", SimpleNamespace(Standing=lambda: ground, Died=process.Died))
     monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     side: Any = None
     found = told(live.compare_jobs((side, side), Rule(20.0, level=0.01, bound=0.1), 1.0), id)

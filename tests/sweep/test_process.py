@@ -140,7 +140,7 @@ def test_export_that_takes_the_process_down(tmp_path: Path, monkeypatch: pytest.
 
 def test_worker_starts_with_little() -> None:
     """What times a case or takes turns reads no file of settings: pydantic alone would take a quarter of its start."""
-    code = "import sys, nervbench.sweep.child, nervbench.sweep.worker, nervbench.sweep.turns; print(*sys.modules)"
+    code = "import sys, nervbench.sweep.child, nervbench.sweep.worker, nervbench.sweep.ground; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
     assert not {"pydantic", "torch", "rich", "matplotlib"} & set(modules)
