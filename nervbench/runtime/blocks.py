@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
+from torch import Tensor
 
 from nervbench.errors import LoadError, NervbenchError, UnsupportedError
 from nervbench.model import checkpoint
@@ -32,3 +36,24 @@ def head_of(network: Nerv) -> Head:
     # (tanh z + 1) / 2 is sigmoid(2 z)
     steep = 1.0 if network.spec.output == "sigmoid" else 2.0
     return Head(np.ascontiguousarray(weight_3C11[:, :, 0, 0]), bias, steep)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A block: the weights of its convolution, its stride, the (H, W) of its input; the last one with the head."""
+
+    weight: Tensor
+    bias: Tensor
+    stride: int
+    size: tuple[int, int]
+    head: Head | None
+
+
+def pieces(network: Nerv) -> Iterator[Piece]:
+    """The blocks in order."""
+    spec, head = network.spec, head_of(network)
+    height, width = spec.fc_height, spec.fc_width
+    for layer, block in zip(network.layers, spec.blocks, strict=True):
+        weight, bias = (part.detach() for part in layer.parameters())
+        yield Piece(weight, bias, block.stride, (height, width), head if layer is network.layers[-1] else None)
+        height, width = height * block.stride, width * block.stride

@@ -17,7 +17,7 @@ from nervbench.model.precision import cast
 from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session
-from nervbench.runtime.blocks import head_of, shuffling
+from nervbench.runtime.blocks import pieces, shuffling
 
 if TYPE_CHECKING:
     from nervbench_kernels.ops.fused_block import FusedBlock
@@ -66,17 +66,10 @@ class FusedSession(torch_session.TorchSession):
 def _blocks(network: Nerv, opening: Opening) -> list[FusedBlock]:
     from nervbench_kernels.ops.fused_block import FusedBlock  # noqa: PLC0415 (Triton: only for who decodes by it)
 
-    spec = network.spec
-    head = head_of(network)
-    blocks: list[FusedBlock] = []
-    height, width = spec.fc_height, spec.fc_width
-    for layer, block in zip(network.layers, spec.blocks, strict=True):
-        weight, bias = (part.detach() for part in layer.parameters())
-        last = head if layer is network.layers[-1] else None
-        size = (height, width)
-        blocks.append(FusedBlock(weight, bias, block.stride, size, spec.activation, opening.batch, last))
-        height, width = height * block.stride, width * block.stride
-    return blocks
+    return [
+        FusedBlock(each.weight, each.bias, each.stride, each.size, network.spec.activation, opening.batch, each.head)
+        for each in pieces(network)
+    ]
 
 
 class Fused:
@@ -92,7 +85,7 @@ class Fused:
     def refusal(self, device: DeviceCard, precision: str) -> str | None:
         """Why it cannot run, or None."""
         if device.kind != "cuda":
-            return "these kernels are a GPU's, and this device is none; our own for a CPU: winograd"
+            return "Triton needs an NVIDIA GPU, and this device is none; our own kernels for a CPU: winograd"
         if importlib.util.find_spec("triton") is None:
             return "Triton, which compiles these kernels, is not installed: pip install triton"
         return torch_session.refusal(device, precision) or torch_session.compiler_missing(device)

@@ -17,7 +17,7 @@ import torch
 from nervbench.model.nerv import Nerv
 from nervbench.records import DeviceCard
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, time_positions
-from nervbench.runtime.blocks import head_of, shuffling
+from nervbench.runtime.blocks import pieces, shuffling
 
 if TYPE_CHECKING:
     from nervbench_kernels.ops.upscale_block import Block
@@ -82,15 +82,10 @@ def _blocks(network: Nerv) -> list[Block]:
     """The blocks of a network, their weights transformed."""
     from nervbench_kernels.ops.upscale_block import Block  # noqa: PLC0415 (Numba: only for who decodes by it)
 
-    spec, head = network.spec, head_of(network)
-    blocks: list[Block] = []
-    height, width = spec.fc_height, spec.fc_width
-    for layer, block in zip(network.layers, spec.blocks, strict=True):
-        weight, bias = (part.detach().numpy() for part in layer.parameters())
-        last = head if layer is network.layers[-1] else None
-        blocks.append(Block(weight, bias, block.stride, (height, width), spec.activation, last))
-        height, width = height * block.stride, width * block.stride
-    return blocks
+    return [
+        Block(each.weight.numpy(), each.bias.numpy(), each.stride, each.size, network.spec.activation, each.head)
+        for each in pieces(network)
+    ]
 
 
 class Winograd:

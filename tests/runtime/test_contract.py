@@ -231,6 +231,7 @@ ON_A_GPU = {
     "compiled": "compute capability 7.0 or more; this one has 6.0",
     "compiled_max": "compute capability 7.0 or more; this one has 6.0",
     "aoti": "compute capability 7.0 or more; this one has 6.0",
+    "fused": "compute capability 7.0 or more; this one has 6.0",
     "trt": "TensorRT",
 }
 

@@ -146,7 +146,7 @@ def test_captured(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("features", "kind", "precision", "says"),
     [
-        (("avx2",), "cpu", "fp32", "these kernels are a GPU's, and this device is none"),
+        (("avx2",), "cpu", "fp32", "Triton needs an NVIDIA GPU, and this device is none"),
         (("sm_60",), "cuda", "fp32", "for GPUs of compute capability 7.0 or more; this one has 6.0"),
         (
             ("sm_90",),
