@@ -41,11 +41,14 @@ NORMAL_80 = 1.2816
 ARITHMETIC, CLOCK, MEMORY, WAVES = "arithmetic peak", "clock held", "memory bandwidth", "multiprocessors"
 CAUSES = {
     ARITHMETIC: ("fp32_flop_per_s", "boost_hz"),
-    CLOCK: ("boost_hz",),
+    CLOCK: ("boost_hz", "held_hz"),
     MEMORY: ("memory_bytes_per_s", "copy_bytes_per_s"),
     WAVES: ("sms",),
 }
-"""The figures of a card that belong to a cause. The clock is what a card holds, as a share of its boost clock."""
+"""The figures of a card that belong to a cause, first the one that it cannot do without.
+
+The clock is what a card holds, as a share of its boost clock.
+"""
 NOT_SPLIT = (
     "cache residency: the model of the times has no term for it",
     "launch overhead: taken as the same on every card, and hidden behind kernels as long as these",
@@ -221,7 +224,7 @@ def _figure(cause: str, card: Peaks) -> str:
 
 def _sources(card: Peaks, causes: Sequence[str]) -> list[str]:
     """Where the figures of a card are from that the causes use, those of one source together."""
-    used = {name for cause in causes for name in (*CAUSES[cause], *(["held_hz"] if cause == CLOCK else []))}
+    used = {name for cause in causes for name in CAUSES[cause]}
     of_source: dict[str, list[str]] = {}
     for name in sorted(used - set(card.lacks(*used))):
         of_source.setdefault(card.sources[name], []).append(name)

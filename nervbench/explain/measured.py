@@ -17,8 +17,6 @@ from nervbench.stats import Floats, bootstrap_interval
 
 ROUNDED_FPS = 0.1
 """Published speeds have one decimal."""
-
-
 LEVEL = 0.2
 """Of the interval of a measured time: 80 %."""
 
@@ -53,9 +51,10 @@ def measured(results: Sequence[Result], model: str) -> Side:
         msg = f"{last.case.name} was measured on {where}, which has no card; known: {', '.join(cards())}"
         raise ResultsError(msg)
     middle = median(last.samples_s)
-    low, high = bootstrap_interval(_medians, last.samples_s, LEVEL) or (min(last.samples_s), max(last.samples_s))
+    least, most = min(last.samples_s), max(last.samples_s)
+    low, high = bootstrap_interval(_medians, last.samples_s, LEVEL) or (least, most)
     says = f"{last.case.name}, {len(last.samples_s)} samples by the protocol {last.case.protocol}"
-    return Side(on.key, on.name, MEASURED, middle, min(low, middle), max(high, middle), says)
+    return Side(on.key, on.name, MEASURED, middle, max(low, least), min(high, most), says)
 
 
 def published_on(model: str, on: Peaks) -> Side | None:

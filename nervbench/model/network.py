@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from nervbench.model.family import Spec
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """t (B,) float32 in [0, 1) → frames (B, 3, H, W) float32 in [0, 1].
 
     A family's network gives ``embedding`` (float32, whatever the weights are) and ``frames``.
@@ -29,13 +30,13 @@ class Network(nn.Module):
         """Positions to frames."""
         return self.frames(self.embedding(t_B))
 
+    @abstractmethod
     def embedding(self, t_B: Tensor) -> Tensor:
         """Positions to what the first layer takes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def frames(self, e_BE: Tensor) -> Tensor:
         """What :meth:`embedding` gives, to frames."""
-        raise NotImplementedError
 
 
 def weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from nervbench.errors import ResultsError
-from nervbench.explain.measured import frame_time
+from nervbench.explain.measured import frame_time, measured
 from nervbench.records import DeviceCard, Result, Status, case_of
 
 CASE = case_of("nerv-s", "fp32", "eager", 1, "single_stream", "seeded:0")
@@ -20,6 +20,14 @@ def test_median() -> None:
     found, time_s = frame_time([MEASURED], "nerv-s")
 
     assert (found.key, time_s) == ("v100", 0.03)
+
+
+def test_interval_within_the_samples() -> None:
+    """A few samples that scatter widely do not make the interval reach below the shortest, let alone below 0."""
+    found = measured([dataclasses.replace(MEASURED, samples_s=(0.01, 0.9, 0.011, 2.0, 0.012))], "nerv-s")
+
+    assert 0.01 <= found.low_s <= found.time_s == 0.012
+    assert found.time_s <= found.high_s <= 2.0
 
 
 @pytest.mark.parametrize(
