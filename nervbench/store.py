@@ -53,6 +53,7 @@ KEYS = (
     "quality",
     "fidelity",
     "doubts",
+    "profile",
 )
 """The keys of a line, in its order."""
 

@@ -54,6 +54,7 @@ WIDE = 160  # columns where the output is a file or a pipe: no name of a case is
     help="Where the cases run, or a suite trains.",
 )
 @click.option("--clip", help="Of a suite: a video of your own; film.mp4:132 is its first 132 frames.")
+@click.option("--profile", is_flag=True, help="Time the operators of every case too, after its samples.")
 @click.option(
     "--checkpoint",
     "checkpoints",
@@ -71,6 +72,7 @@ def command(
     scale: Scale | None,
     place: str,
     clip: str | None,
+    profile: bool,
     checkpoints: tuple[Path, ...],
 ) -> int:
     """Measure the cases of BENCH (default: bench.toml) and write the report.
@@ -95,7 +97,7 @@ def command(
     from nervbench.sweep.local import RESULTS, Plan, execute, locked, remaining
 
     kept = cache or platformdirs.user_cache_path("nervbench")
-    if name := _suite_named(bench, only or budget, scale, clip, checkpoints):
+    if name := _suite_named(bench, only or budget or profile, scale, clip, checkpoints):
         from nervbench.cli._suite import run_suite
         from nervbench.sweep.suite import SuiteOrder
 
@@ -106,10 +108,10 @@ def command(
     with locked(folder):
         _keep_rules(wanted, folder, place)
         writable_folder(kept)
-        plan = Plan(wanted, remaining(cases, folder / RESULTS), len(cases), folder, kept.resolve(), place)
+        plan = Plan(wanted, remaining(cases, folder / RESULTS), len(cases), folder, kept.resolve(), place, profile)
         tell = Teller(plan)
         options = {"--only": only, "--cache": cache, "--device": place if place != PLACES[0] else None}
-        words = ["nervbench", "run", bench, "--out", folder, "--resume"]
+        words = ["nervbench", "run", bench, "--out", folder, "--resume", *(["--profile"] if profile else [])]
         words += [word for option, value in options.items() if value for word in (option, value)]
         go_on = f"go on with: {shlex.join(map(str, words))}"
         until = time.monotonic() + budget if budget else math.inf
@@ -172,7 +174,7 @@ def _suite_named(bench: str, *options: object) -> str | None:
             raise ConfigError([msg])
         return None
     if only:
-        msg = "--only and --budget are of the cases of a bench.toml; a suite is done as a whole"
+        msg = "--only, --budget and --profile are of the cases of a bench.toml; a suite is done as a whole"
         raise ConfigError([msg])
     return bench.removeprefix("suite:")
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 from nervbench.records import Ceilings, DeviceCard
 
 Reading = float | str
 """A number, or why there is none."""
+
+
+def timed(call: Callable[[], object], budget_s: float) -> tuple[float, ...]:
+    """Seconds of each of as many calls as fit, at least one, after one that is not counted."""
+    call()
+    moments = [began := time.perf_counter()]
+    while len(moments) == 1 or moments[-1] - began < budget_s:
+        call()
+        moments.append(time.perf_counter())
+    return tuple(after - before for before, after in pairwise(moments))
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +30,15 @@ class Counters:
 
     process_cpu_s: float | None = None
     peak_memory_bytes: int | None = None
+
+
+@runtime_checkable
+class WithYardstick(Protocol):
+    """What a device has beside, that can tell how fast it is now: a short piece of arithmetic, always the same."""
+
+    def yardstick(self, budget_s: float) -> tuple[float, ...]:
+        """Seconds of each of as many as fit."""
+        ...
 
 
 class Device(Protocol):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import mmap
 import os
 import platform
 import re
 import resource
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import psutil
 
-from nervbench.device.base import Counters
+from nervbench.device.base import Counters, timed
 from nervbench.records import Ceilings, DeviceCard
 
 # Instruction sets that decide how fast a convolution can be, as Linux names them (x86 "flags", Arm "Features").
@@ -37,6 +40,9 @@ ARITHMETIC = {
 """Below fp32: the instruction sets of which a CPU needs one, or it emulates the type, slower than fp32."""
 CPUINFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+YARDSTICK_NUMBERS = 1 << 17
+"""About a millisecond."""
+TOUCHED_BYTES = 1 << 25
 UNKNOWN_CACHE_BYTES = 1 << 25
 """Taken for the largest cache where the system does not say, or says less: 32 MiB."""
 
@@ -81,13 +87,26 @@ class CpuDevice:
         # PyTorch: a case of another runtime does without
         import torch  # noqa: PLC0415
 
-        from nervbench.device.products import CPU, probe  # noqa: PLC0415
+        from nervbench.device.products import CPU, SMALL_SHARE, probe  # noqa: PLC0415
 
         if threads := self.card().threads:
             torch.set_num_threads(threads)
         cached = _caches().get("l2", 4 * CPU.cached_bytes) // 4  # source and target, and half of it left
         sizes = dataclasses.replace(CPU, cached_bytes=cached)
-        return probe(tuple(name for name in ("fp32", *ARITHMETIC) if self.lacks(name) is None), budget_s, sizes)
+        found = probe(tuple(name for name in ("fp32", *ARITHMETIC) if self.lacks(name) is None), budget_s, sizes)
+        small_s = SMALL_SHARE * budget_s
+        return dataclasses.replace(found, yardstick_s=median(self.yardstick(small_s)), fault_s=_fault_s(small_s))
+
+    def yardstick(self, budget_s: float) -> tuple[float, ...]:
+        """Seconds of each of as many as fit: sines on every processor at once, until the last one is done.
+
+        Not a matrix product: where a neighbour takes a processor, the threads of its library wait for each other in
+        loops, and one product of a millisecond was seen to take minutes.
+        """
+        angles = np.linspace(0.0, 1.0, YARDSTICK_NUMBERS)
+        outs = [np.empty_like(angles) for _ in _allowed() or (0,)]
+        with ThreadPoolExecutor(len(outs)) as pool:
+            return timed(lambda: list(pool.map(lambda out: np.sin(angles, out=out), outs)), budget_s)
 
     def synchronize(self) -> None:
         """Nothing is ever outstanding."""
@@ -125,6 +144,23 @@ class CpuDevice:
             process_cpu_s=usage.ru_utime + usage.ru_stime,
             peak_memory_bytes=usage.ru_maxrss * (1024 if platform.system() == "Linux" else 1),
         )
+
+
+def _fault_s(budget_s: float) -> float | None:
+    """Seconds of a page fault: memory fresh from the system is touched, page by page; the best of as many as fit."""
+    least, until_s = None, time.perf_counter() + budget_s
+    while least is None or time.perf_counter() < until_s:
+        with mmap.mmap(-1, TOUCHED_BYTES) as fresh:
+            touched, before = np.frombuffer(fresh, np.uint8), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            began = time.perf_counter()
+            touched[:: mmap.PAGESIZE] = 1
+            took_s = time.perf_counter() - began
+            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+            del touched
+        if not faults:
+            return None
+        least = min(least or took_s, took_s / faults)
+    return least
 
 
 def _field(info: str, name: str) -> str | None:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from statistics import median
 
 import torch
 
-from nervbench.device.base import Counters
+from nervbench.device.base import Counters, timed
 from nervbench.device.cpu import CpuDevice
-from nervbench.device.products import GPU, probe
+from nervbench.device.products import GPU, SMALL_SHARE, probe
 from nervbench.errors import UnsupportedError
 from nervbench.model.gpu import missing
 from nervbench.records import Ceilings, DeviceCard
 
+YARDSTICK_SIDE = 4096
+"""Milliseconds on a card of 10 TFLOP/s, far above what a launch takes."""
 SINCE = {"fp16": (5, 3), "int8": (6, 1), "bf16": (8, 0)}
 """The compute capability from which on a GPU has arithmetic in a precision (CUDA C++ Programming Guide)."""
 
@@ -63,7 +66,18 @@ class CudaDevice:
         """Best matrix product per precision and copy bandwidth, see :mod:`nervbench.device.products`."""
         precisions = tuple(name for name in ("fp32", *SINCE) if self.lacks(name) is None)
         sizes = dataclasses.replace(GPU, cached_bytes=int(self._properties.L2_cache_size) // 4)
-        return probe(precisions, budget_s, sizes, "cuda")
+        found = probe(precisions, budget_s, sizes, "cuda")
+        return dataclasses.replace(found, yardstick_s=median(self.yardstick(SMALL_SHARE * budget_s)))
+
+    def yardstick(self, budget_s: float) -> tuple[float, ...]:
+        """Seconds of each of as many matrix products as fit."""
+        left, right = torch.rand(2, YARDSTICK_SIDE, YARDSTICK_SIDE, device="cuda")
+
+        def product() -> None:
+            torch.mm(left, right)
+            torch.cuda.synchronize()
+
+        return timed(product, budget_s)
 
     def synchronize(self) -> None:
         """Wait for all streams."""

@@ -3,8 +3,10 @@
 Arithmetic: an n³ matrix product takes 2·n³ operations on 3·n² numbers, so at n = 2048 it is bound by arithmetic on any
 CPU and at 8192 on any GPU; the best of several is kept, since everything that disturbs it makes it slower. Memory: a
 copy far larger than the caches moves its bytes twice (read and write; a processor that reads the target first moves
-more, which counts against it here). Caches: the same of buffers that stay in the second level, again and again, where a
-small cache of a fast GPU shows its launches instead. Launch: many operations on one number.
+more, which counts against it here). Caches: the same of buffers that stay in the second level, again and again; unknown
+where the launches take about as long, as with a small cache of a fast GPU. Launch: many operations on one number.
+Convolution: one as large as a decoder's last ones, by the library that PyTorch uses, which may need fewer operations
+than are counted.
 """
 
 from __future__ import annotations
@@ -21,27 +23,36 @@ from nervbench.records import Ceilings
 MIN_ROUNDS = 3
 LAUNCHES, COPIES = 500, 50
 SMALL_SHARE = 0.05
-"""Of the budget, for each of the short ones: caches, launches, copies to the host and back."""
+"""Of the budget, for each of the short ones: caches, launches, convolution, copies to the host and back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """n of the products, bytes of the copy, and of the one that is to stay in the second-level cache."""
+    """n of the products, bytes of the copy, and of the one that is to stay in the second-level cache.
+
+    ``channels`` are those of the convolution, in and out, over ``pixels`` by as many.
+    """
 
     side: int
     copy_bytes: int
     cached_bytes: int
+    channels: int
+    pixels: int
 
 
-CPU = Sizes(2048, 256 << 20, 1 << 17)
-GPU = Sizes(8192, 1 << 30, 1 << 20)
+CPU = Sizes(2048, 256 << 20, 1 << 17, 64, 128)
+GPU = Sizes(8192, 1 << 30, 1 << 20, 256, 256)
+HIDDEN = 1.5
+"""How much longer than a launch a copy must take to be seen beside it."""
+KERNEL = 3
+"""Pixels a side of the convolution's kernel."""
 
 
 def probe(precisions: tuple[str, ...], budget_s: float, sizes: Sizes = CPU, place: str = "cpu") -> Ceilings:
     """Matrix-product rate (operations/s) by precision, bandwidths (bytes/s), launch: in about ``budget_s`` s in all."""
     began = time.perf_counter()
     small_s = SMALL_SHARE * budget_s
-    share_s = (budget_s - 4 * small_s) / (len(precisions) + 1)
+    share_s = (budget_s - 5 * small_s) / (len(precisions) + 1)
     generator = torch.Generator(place).manual_seed(0)
     with torch.inference_mode(), torch.device(place):
         operations = 2 * sizes.side**3
@@ -49,12 +60,23 @@ def probe(precisions: tuple[str, ...], budget_s: float, sizes: Sizes = CPU, plac
         source = torch.randn(sizes.copy_bytes // 4, generator=generator)
         target = torch.empty_like(source)
         copy = 2 * sizes.copy_bytes / best(lambda: target.copy_(source), share_s, place)
-        near, nearer = source[: sizes.cached_bytes // 4], target[: sizes.cached_bytes // 4]
-        cached = 2 * sizes.cached_bytes * COPIES / best(_repeated(lambda: nearer.copy_(near), COPIES), small_s, place)
         one = torch.zeros(1)
         launch_s = best(_repeated(lambda: one.add_(1), LAUNCHES), small_s, place) / LAUNCHES
+        near, nearer = source[: sizes.cached_bytes // 4], target[: sizes.cached_bytes // 4]
+        near_s = best(_repeated(lambda: nearer.copy_(near), COPIES), small_s, place) / COPIES
+        cached = 2 * sizes.cached_bytes / near_s if near_s > HIDDEN * launch_s else None
+        convolved = _convolution(sizes, generator, small_s, place)
     there, back = _over_the_bus(source, small_s, place) if place != "cpu" else (None, None)
-    return Ceilings(rates, copy, time.perf_counter() - began, cached, launch_s, there, back)
+    return Ceilings(rates, copy, time.perf_counter() - began, cached, launch_s, there, back, convolved)
+
+
+def _convolution(sizes: Sizes, generator: torch.Generator, budget_s: float, place: str) -> float:
+    """FLOP/s of a convolution in fp32, counted as a direct one."""
+    channels, pixels = sizes.channels, sizes.pixels
+    frame = torch.randn(1, channels, pixels, pixels, generator=generator)
+    weight = torch.randn(channels, channels, KERNEL, KERNEL, generator=generator)
+    flop = 2 * KERNEL**2 * channels**2 * pixels**2
+    return flop / best(lambda: torch.conv2d(frame, weight, padding=KERNEL // 2), budget_s, place)
 
 
 def _repeated(call: Callable[[], object], times: int) -> Callable[[], None]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nervbench.records import DeviceCard, Doubt, Result
-from nervbench.report import asked, doubts, meanwhile, protocols, published, stages, tables, ways
+from nervbench.report import asked, doubts, layers, meanwhile, protocols, published, stages, tables, ways
 from nervbench.report.markdown import bullets, escape, image, plain, sections, table
 from nervbench.report.rows import Group, device_name, latest
 from nervbench.report.summary import cost_of, heading, size, summary
@@ -26,12 +26,13 @@ class Surroundings:
     """What a page links to, and the command that makes it again.
 
     ``figures`` maps the place of a group to the path of its figure; ``pictures`` maps model, frame number and kind to
-    a path.
+    a path; ``profiles`` maps the label of a profiled case to the paths of its figures.
     """
 
     command: str
     figures: Mapping[int, str]
     pictures: Mapping[str, Mapping[int, Mapping[str, str]]]
+    profiles: layers.Figures = field(default_factory=dict)
 
 
 def page(results: Sequence[Result], groups: Sequence[Group], around: Surroundings) -> str:
@@ -46,6 +47,7 @@ def page(results: Sequence[Result], groups: Sequence[Group], around: Surrounding
         ("Playback", asked.player(groups)),
         ("Server", asked.server(groups)),
         ("To a file", stages.section(groups)),
+        ("Where the time goes", layers.section(groups, around.profiles)),
         ("Device", _devices(current, devices)),
         ("Meanwhile", meanwhile.section(groups)),
         ("Doubts", _doubts(groups)),

@@ -17,9 +17,10 @@ from nervbench import store
 from nervbench.errors import OutputError, ResultsError
 from nervbench.files import slug, write_atomically
 from nervbench.records import Result
-from nervbench.report import gap_page, suite_page, suite_read
+from nervbench.report import gap_page, layers, suite_page, suite_read
 from nervbench.report.compose import KINDS, Surroundings, cards, page, title
 from nervbench.report.figures import fps_against_ceiling
+from nervbench.report.layer_figures import roofline, times
 from nervbench.report.markdown import bullets, escape, link, table
 from nervbench.report.rows import Group, groups_of, latest
 from nervbench.report.tables import speed
@@ -156,7 +157,13 @@ def _device_files(folder: Path, results: list[Result], stem: str, below: str, co
         if drawn is not None:
             names[place] = f"figures{below}/{_figure_name(group, place)}.svg"
             files[names[place]] = drawn
-    around = Surroundings(command, names, _pictures(folder, f"frames{below}"))
+    profiles: dict[str, tuple[str, ...]] = {}
+    for row, found in layers.profiled(groups):
+        path = f"figures{below}/{slug(row.label)}"
+        drawn_of = {f"{path}-time.svg": times(row.result, found), f"{path}-roofline.svg": roofline(row.result, found)}
+        profiles[row.label] = tuple(name for name, figure in drawn_of.items() if figure)
+        files |= {name: figure for name, figure in drawn_of.items() if figure}
+    around = Surroundings(command, names, _pictures(folder, f"frames{below}"), profiles)
     return {f"{stem}.md": page(results, groups, around).encode(), **files}
 
 

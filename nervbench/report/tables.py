@@ -90,6 +90,7 @@ def other_ceilings(found: Ceilings) -> dict[str, str]:
     measured = {
         "copy within the L2 cache, read and written": prefixed(found.cache_bytes_per_s, "B/s"),
         "launch of an operation": prefixed(found.launch_s, "s"),
+        "convolution in fp32, counted as direct": prefixed(found.convolution_flop_per_s, "FLOP/s"),
         "copy to the device": prefixed(found.to_device_bytes_per_s, "B/s"),
         "copy to the host": prefixed(found.to_host_bytes_per_s, "B/s"),
     }

@@ -37,10 +37,10 @@ RULES = (
         "the probe met the device slower than it can be. Which of the two is not known.",
     ),
     Rule(
-        lambda row: row.share is not None and row.share < LOW_SHARE,
+        lambda row: row.share is not None and row.share < LOW_SHARE and not row.result.profile,
         _share,
-        "Under half of the roof: {cases}. Where the rest of the time goes is not known: the time of each layer is not "
-        "measured yet.",
+        "Under half of the roof: {cases}. Where the rest of the time goes is not known: `nervbench run --profile` "
+        "times the operators.",
     ),
     Rule(
         lambda row: row.noise is not None and row.noise > HIGH_NOISE,

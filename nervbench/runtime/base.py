@@ -7,7 +7,7 @@ artifact it opens for a precision, refuses with the reason what it cannot run, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from nervbench.records import Artifact, DeviceCard
+from nervbench.records import Artifact, DeviceCard, Operator
 
 Capability = tuple[int, int]
 """(major, minor) compute capability of a GPU: a P100 is (6, 0), an RTX 2080 Ti (7, 5)."""
@@ -105,10 +105,34 @@ class InParts(Protocol):
 
 
 @runtime_checkable
+class OneByOne(Protocol):
+    """What a session has beside, that starts the operators of a decode one by one and can count them."""
+
+    def launches(self, index: int) -> int:
+        """Operators that compute something when frame ``index`` is decoded: no views."""
+        ...
+
+
+@runtime_checkable
 class WithNotes(Protocol):
     """What a session has beside, of which something was unusual on the way to it: ``notes`` say what."""
 
     notes: tuple[str, ...]
+
+
+@runtime_checkable
+class WithProfile(Protocol):
+    """What a runtime has beside, that can tell how long each operator takes.
+
+    ``profile`` opens a session of its own, decodes the batch at each of ``starts`` and returns the means of all but the
+    first. ``profiler`` says in words how they are timed. Raises UnsupportedError with the reason where it cannot.
+    """
+
+    profiler: str
+
+    def profile(self, opening: Opening, starts: Sequence[int]) -> tuple[Operator, ...]:
+        """The operators of a decode, in the order of execution."""
+        ...
 
 
 class Runtime(Protocol):

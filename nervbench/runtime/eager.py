@@ -6,7 +6,7 @@ it: weights and activations with the channels last, and below fp32 autocast over
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,8 @@ import torch
 
 from nervbench.model.network import FrameDecoder
 from nervbench.model.precision import DTYPES
-from nervbench.records import DeviceCard
-from nervbench.runtime import torch_session
+from nervbench.records import DeviceCard, Operator
+from nervbench.runtime import torch_operators, torch_session
 from nervbench.runtime.base import Frames, Opening, Session
 
 
@@ -49,6 +49,10 @@ class EagerSession(torch_session.TorchSession):
             self._frames = self._network.last_step(floats).contiguous()
             ended("to uint8")
 
+    def launches(self, index: int) -> int:
+        """Operators of a decode that are no views."""
+        return torch_operators.count(self.decode, index)
+
     def fetch(self) -> Frames:
         """The last frames as a (B, H, W, 3) uint8 array."""
         if self._floats is not None:
@@ -63,6 +67,7 @@ class Eager:
 
     name = "eager"
     packages = torch_session.PACKAGES
+    profiler = torch_operators.PROFILER
 
     def wants(self, precision: str) -> tuple[str, str]:
         """Weights as safetensors, in the precision they will have."""
@@ -76,12 +81,19 @@ class Eager:
         """Load the weights into the network."""
         return EagerSession(torch_session.network(opening), opening)
 
+    def profile(self, opening: Opening, starts: Sequence[int]) -> tuple[Operator, ...]:
+        """The operators that PyTorch starts, one by one."""
+        network = torch_session.network(opening)
+        with EagerSession(network, opening) as session:
+            return torch_operators.profile(network, session.decode, starts, opening.device.kind)
+
 
 class ChannelsLast:
     """The ``eager_nhwc`` runtime."""
 
     name = "eager_nhwc"
     packages = torch_session.PACKAGES
+    profiler = torch_operators.PROFILER
 
     def wants(self, precision: str) -> tuple[str, str]:
         """Weights as safetensors, in float32: autocast lowers them as it goes."""
@@ -91,8 +103,17 @@ class ChannelsLast:
         """Why it cannot run, or None."""
         return torch_session.refusal(device, precision)
 
+    def profile(self, opening: Opening, starts: Sequence[int]) -> tuple[Operator, ...]:
+        """The operators that PyTorch starts, one by one."""
+        network, session = self._loaded(opening)
+        with session:
+            return torch_operators.profile(network, session.decode, starts, opening.device.kind)
+
     def open(self, opening: Opening) -> Session:
         """Load the weights into the network and lay them out."""
+        return self._loaded(opening)[1]
+
+    def _loaded(self, opening: Opening) -> tuple[FrameDecoder, torch_session.TorchSession]:
         network = torch_session.channels_last(torch_session.network(replace(opening, precision="fp32")))
         model: Any = network.model
         lower = opening.precision != "fp32"
@@ -104,7 +125,7 @@ class ChannelsLast:
             frames: torch.Tensor = network.last_step(floats)
             return frames
 
-        return torch_session.TorchSession(decoder, opening)
+        return network, torch_session.TorchSession(decoder, opening)
 
 
 RUNTIME = Eager()

@@ -13,16 +13,22 @@ products to another one, which ONNX Runtime allows without a word, is not what w
 
 from __future__ import annotations
 
+import json
+import math
+import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import onnxruntime
 
-from nervbench.errors import FellBackError, LoadError
-from nervbench.records import DeviceCard
+from nervbench.errors import FellBackError, LoadError, UnsupportedError
+from nervbench.records import DeviceCard, Operator
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, time_positions
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -31,6 +37,9 @@ PROVIDERS: dict[str, dict[str, str]] = {CPU: {}, CUDA: {"use_tf32": "0"}, TENSOR
 PRECISIONS = {CPU: ("fp32",), CUDA: ("fp32", "fp16"), TENSORRT: ("fp32", "fp16")}
 WARNINGS_AND_WORSE = 2
 RECORD = "session.record_ep_graph_assignment_info"
+KERNEL_TIME = "_kernel_time"
+ITEM_BYTES = {"double": 8, "int64": 8, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
+"""Of types that do not have four."""
 ARITHMETIC = frozenset(
     {"Conv", "ConvTranspose", "FusedConv", "NhwcFusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
 )
@@ -108,10 +117,30 @@ class Ort:
 
     def open(self, opening: Opening) -> Session:
         """Create the session and check that it runs where it was told to."""
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = WARNINGS_AND_WORSE
-        options.intra_op_num_threads = opening.device.threads or 0  # 0: its own choice
-        options.add_session_config_entry(RECORD, "1")
+        return OrtSession(self._loaded(opening, _options(opening)), opening, self.kind)
+
+    @property
+    def profiler(self) -> str:
+        """What times the operators."""
+        return "ONNX Runtime's profiler"
+
+    def profile(self, opening: Opening, starts: Sequence[int]) -> tuple[Operator, ...]:
+        """The nodes of the optimised graph, by ONNX Runtime's own profiler; of GPUs it would time the launches."""
+        if self.provider != CPU:
+            msg = f"ONNX Runtime's profiler times what {self.provider} is told to do, not when it is done"
+            raise UnsupportedError(msg)
+        with tempfile.TemporaryDirectory(prefix="nervbench-") as folder:
+            options = _options(opening)
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            loaded = self._loaded(opening, options)
+            with OrtSession(loaded, opening, self.kind) as session:
+                for start in starts:
+                    session.decode(start)
+                written = Path(loaded.end_profiling())
+            return operators(json.loads(written.read_text()), len(starts))
+
+    def _loaded(self, opening: Opening, options: Any) -> Any:
         chosen = [(self.provider, PROVIDERS[self.provider])]
         try:
             session = onnxruntime.InferenceSession(str(opening.path), options, providers=chosen)
@@ -120,7 +149,50 @@ class Ort:
             raise LoadError(msg) from error
         if elsewhere := fallen_back(session, self.provider):
             raise FellBackError(elsewhere)
-        return OrtSession(session, opening, self.kind)
+        return session
+
+
+def _options(opening: Opening) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = WARNINGS_AND_WORSE
+    options.intra_op_num_threads = opening.device.threads or 0  # 0: its own choice
+    options.add_session_config_entry(RECORD, "1")
+    return options
+
+
+def operators(events: Sequence[Any], decodes: int) -> tuple[Operator, ...]:
+    """The nodes among the events of a profile, each with the mean of all decodes but the first."""
+    nodes: dict[str, list[Any]] = {}
+    for event in events:
+        if event.get("cat") == "Node" and str(event["name"]).endswith(KERNEL_TIME):
+            nodes.setdefault(event["name"].removesuffix(KERNEL_TIME), []).append(event)
+    found = []
+    for name, seen in nodes.items():
+        said = seen[0]["args"]
+        seconds = fmean(1e-6 * event["dur"] for event in seen[-(decodes - 1) :])
+        inputs, outputs = (_shapes(said.get(each, ())) for each in ("input_type_shape", "output_type_shape"))
+        moved = sum(math.prod(shape) * ITEM_BYTES.get(kind, 4) for kind, shape in (*inputs, *outputs))
+        flop = flop_of(said["op_name"], [shape for _, shape in inputs], [shape for _, shape in outputs])
+        if (
+            len(inputs) == 1 and flop
+        ):  # weights that were laid out anew are not among the inputs: (in, out) of a product
+            moved += ITEM_BYTES.get(inputs[0][0], 4) * inputs[0][1][-1] * outputs[0][1][-1]
+        found.append(Operator(name, said["op_name"], seconds, flop, moved))
+    return tuple(found)
+
+
+def flop_of(kind: str, inputs: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]]) -> int:
+    """Of a convolution or a product, 2 a multiply-add; of all others 0."""
+    if kind not in ARITHMETIC or not inputs or not outputs:
+        return 0
+    if "Conv" not in kind:
+        return 2 * math.prod(outputs[0]) * inputs[0][-1]
+    return 2 * math.prod(outputs[0]) * math.prod(inputs[1][1:]) if len(inputs) > 1 else 0  # (out, in, height, width)
+
+
+def _shapes(said: Sequence[dict[str, Sequence[int]]]) -> list[tuple[str, Sequence[int]]]:
+    """Types and shapes, of which a profile has one of each in a mapping of its own."""
+    return [pair for each in said for pair in each.items()]
 
 
 def fallen_back(session: Any, provider: str) -> str | None:

@@ -14,6 +14,8 @@ compiled by itself in float32.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
@@ -23,13 +25,15 @@ import openvino
 from openvino import opset13 as ops
 
 from nervbench.errors import FellBackError, LoadError, UnsupportedError, first_line
-from nervbench.records import DeviceCard
+from nervbench.records import DeviceCard, Operator
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, time_positions
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """What is asked of OpenVINO; int8 is in the graph already, and what is not in int8 stays float32."""
 INTEGERS = ("i8", "u8")
 ARITHMETIC = ("MatMul", "Convolution")
+PRODUCTS = ("MatMul", "FullyConnected")
+"""What OpenVINO calls them when they are executed."""
 
 
 class OvSession:
@@ -68,6 +72,19 @@ class OvSession:
         frames: Frames = np.array(self._request.get_output_tensor().data)
         return frames
 
+    def operators(self, starts: Sequence[int]) -> tuple[Operator, ...]:
+        """Those that were executed, with the mean of all decodes but the first; needs PERF_COUNT."""
+        seconds: dict[str, float] = {}
+        for turn, start in enumerate(starts):
+            self.decode(start)
+            for seen in self._request.profiling_info if turn else ():
+                if seen.status == openvino.ProfilingInfo.Status.EXECUTED:
+                    share = seen.real_time.total_seconds() / (len(starts) - 1)
+                    seconds[seen.node_name] = seconds.get(seen.node_name, 0.0) + share
+        graph = self._request.get_compiled_model().get_runtime_model()
+        nodes = {node.get_friendly_name(): node for node in graph.get_ordered_ops()}
+        return tuple(_operator(name, nodes[name], took) for name, took in seconds.items() if name in nodes)
+
     def __enter__(self) -> Self:
         """Return itself."""
         return self
@@ -77,6 +94,21 @@ class OvSession:
     ) -> None:
         """Release the request and with it the compiled model."""
         del self._request, self._before
+
+
+def _operator(name: str, node: Any, seconds: float) -> Operator:
+    """A node of the graph that is executed, with its arithmetic by its shapes."""
+    kind = str(node.get_rt_info()["layerType"].astype(str))
+    inputs, outputs = ([port.get_shape() for port in ports] for ports in (node.inputs(), node.outputs()))
+    moved = sum(
+        math.prod(port.get_shape()) * port.get_element_type().size for port in (*node.inputs(), *node.outputs())
+    )
+    flop = 0
+    if kind == "Convolution":  # the weights are (out, in, height, width)
+        flop = 2 * math.prod(outputs[0]) * math.prod(list(inputs[1])[1:])
+    elif kind in PRODUCTS:
+        flop = 2 * math.prod(outputs[0]) * list(inputs[0])[-1]
+    return Operator(name, kind, seconds, flop, moved)
 
 
 class OvStreams:
@@ -146,8 +178,25 @@ class Ov:
             return "the plain export has no int8; possible: fp32, bf16 (or the runtime ov for int8)"
         return None if precision in HINTS else f"OpenVINO here runs {', '.join(HINTS)}; {precision} is not available"
 
+    @property
+    def profiler(self) -> str:
+        """What times the operators."""
+        return "OpenVINO's performance counters"
+
+    def profile(self, opening: Opening, starts: Sequence[int]) -> tuple[Operator, ...]:
+        """The operators that OpenVINO executes, by its own counters; of many streams at once these say nothing."""
+        if self.hint == "THROUGHPUT":
+            msg = f"the requests of {self.name} run at the same time; possible: ov"
+            raise UnsupportedError(msg)
+        with self._open(opening, {"PERF_COUNT": True}) as session:
+            assert isinstance(session, OvSession)
+            return session.operators(starts)
+
     def open(self, opening: Opening) -> Session:
         """Compile for a fixed batch and check that the precision asked for is the one it took."""
+        return self._open(opening, {})
+
+    def _open(self, opening: Opening, also: dict[str, Any]) -> Session:
         streams = self.hint == "THROUGHPUT"
         if streams and opening.batch == 1:
             msg = f"one frame at a time leaves all but one stream of {self.name} idle; possible: batches over 1 (or ov)"
@@ -161,7 +210,7 @@ class Ov:
             if opening.precision == "bf16":
                 start, model = cut_before_arithmetic(model)
                 before = core.compile_model(start, "CPU", {"INFERENCE_PRECISION_HINT": HINTS["fp32"]})
-            settings = {"PERFORMANCE_HINT": self.hint, "INFERENCE_PRECISION_HINT": hint}
+            settings = {"PERFORMANCE_HINT": self.hint, "INFERENCE_PRECISION_HINT": hint, **also}
             if opening.device.threads:
                 settings["INFERENCE_NUM_THREADS"] = str(opening.device.threads)
             compiled = core.compile_model(model, "CPU", settings)

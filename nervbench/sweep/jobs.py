@@ -110,6 +110,7 @@ class CaseJob:
     """Measure one case; the answer is a Result.
 
     ``max_loss_db`` is the quality that its precision may cost, ``assumed_quality_db`` that of weights without a source.
+    With ``profile`` its operators are timed too, afterwards.
     """
 
     case: Case
@@ -122,6 +123,7 @@ class CaseJob:
     player: Player
     max_loss_db: float
     assumed_quality_db: float
+    profile: bool = False
 
     @property
     def opening(self) -> Opening:

@@ -54,6 +54,7 @@ class Plan:
     out: Path
     cache: Path
     device: str = "cpu"
+    profile: bool = False
 
 
 def remaining(cases: tuple[Case, ...], results: Path) -> tuple[Case, ...]:
@@ -111,6 +112,7 @@ class Ready:
             bench.player,
             bench.verify.max_loss_db[case.precision],
             bench.verify.assumed_quality_db,
+            self.plan.profile,
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nervbench.device.base import Device
+from nervbench.device.base import Device, WithYardstick
 from nervbench.device.sampler import Sampling
 from nervbench.measure import scenario
 from nervbench.measure.playback import play
@@ -20,12 +20,14 @@ from nervbench.measure.server import climb
 from nervbench.measure.stages import stages
 from nervbench.measure.stopping import BUDGET
 from nervbench.records import COLD, MEAN, MEDIAN, PLAYBACK_HZ, SERVER, STRICT, TO_FILE, TO_HOST, Telemetry
-from nervbench.runtime.base import OtherArithmetic, Session
+from nervbench.runtime.base import OneByOne, OtherArithmetic, Session
 from nervbench.sweep.compare import Watch
 from nervbench.sweep.jobs import CaseJob
 from nervbench.sweep.reference import Frames
 
 VIDEO_FPS = 25.0
+YARDSTICK_S = 0.2
+"""Before the samples, and as much after them."""
 SEED = 0
 """Of arrivals and seeks: the same for all, so that two cases are asked for the same."""
 
@@ -42,10 +44,12 @@ class Taken:
 def take(job: CaseJob, device: Device, session: Session, load_s: float) -> Taken:
     """Time an open session."""
     watch = Watch(session, set(job.prepared.starts))
+    yardstick_s = _yardstick(device)
     with Sampling(os.getpid(), gpu=device.watched) as sampling:
         before = device.counters()
         timing, also = _timed(job, device, session, watch)
         after = device.counters()
+    yardstick_s += _yardstick(device)
     telemetry = Telemetry(
         warm_up_s=timing.warm_up_s,
         stopped_by=timing.stopped_by,
@@ -53,6 +57,8 @@ def take(job: CaseJob, device: Device, session: Session, load_s: float) -> Taken
         averaged=MEDIAN if job.case.protocol == STRICT else MEAN,
         algorithm=session.algorithm if isinstance(session, OtherArithmetic) else None,
         flop_per_frame=session.flop_per_frame if isinstance(session, OtherArithmetic) else None,
+        launches=session.launches(job.prepared.starts[0]) if isinstance(session, OneByOne) else None,
+        yardstick_s=yardstick_s,
         load_s=load_s,
         wall_s=timing.wall_s,
         process_cpu_s=_difference(before.process_cpu_s, after.process_cpu_s),
@@ -61,6 +67,10 @@ def take(job: CaseJob, device: Device, session: Session, load_s: float) -> Taken
         **also,
     )
     return Taken(timing.samples_s, telemetry, watch.kept)
+
+
+def _yardstick(device: Device) -> tuple[float, ...]:
+    return device.yardstick(YARDSTICK_S) if isinstance(device, WithYardstick) else ()
 
 
 def _timed(job: CaseJob, device: Device, session: Session, watch: Watch) -> tuple[Timing, dict[str, Any]]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
 import sys
 import traceback
 from importlib import metadata
 
-from nervbench import errors, plugins
+from nervbench import errors, plugins, stats
 from nervbench.device.base import Device
 from nervbench.measure import checks
 from nervbench.records import STRICT, Environment, Result, Status
 from nervbench.runtime.base import Runtime, WithNotes
 from nervbench.sweep.compare import Comparison
 from nervbench.sweep.jobs import CaseJob
+from nervbench.sweep.operators import profile
 from nervbench.sweep.score import Scored, score
 from nervbench.sweep.take import Taken, take
 
@@ -26,6 +28,14 @@ ENDINGS: dict[type[errors.NervbenchError], Status] = {
 }
 """How each of our errors ends a case; one that is not here is about the files given and ends LOAD_FAILED."""
 
+TOLD = (
+    *("ATEN_", "BLIS_", "CUBLAS", "CUDA_", "CUDNN_", "DNNL_", "GOMP_", "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_"),
+    *("NVIDIA_TF32", "OMP_", "ONEDNN_", "OPENBLAS_", "ORT_", "OV_", "PYTORCH_", "TORCH"),
+)
+"""How the names begin of environment variables that change what libraries compute with."""
+HARMLESS = frozenset({"CUDA_HOME", "CUDA_PATH", "CUDA_VERSION", "TORCH_HOME", "TORCHINDUCTOR_CACHE_DIR"})
+"""Folders, and what an image says of itself."""
+LONGEST = 200
 ALLOCATION = ("can't allocate memory", "out of memory", "bad_alloc", "bad allocation", "failed to allocate")
 TRACEBACK_LINES = 12
 
@@ -53,6 +63,13 @@ def run_case(job: CaseJob) -> Result:
 
 
 def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) -> Result:
+    result = _timed(result, job, device, runtime)
+    if job.profile and result.status is Status.OK:
+        return dataclasses.replace(result, profile=profile(job, runtime, stats.median(result.samples_s) or 1.0))
+    return result
+
+
+def _timed(result: Result, job: CaseJob, device: Device, runtime: Runtime) -> Result:
     began = device.now()
     with runtime.open(job.opening) as session:
         load_s = device.now() - began
@@ -106,8 +123,14 @@ def _environment(runtime: Runtime, job: CaseJob) -> Environment:
         python=platform.python_version(),
         system=platform.platform(),
         versions={name: _version(name) for name in packages},
-        settings={"process": "fresh for this case", "threads": str(job.card.threads or "unknown")},
+        settings={"process": "fresh for this case", "threads": str(job.card.threads or "unknown"), **_variables()},
     )
+
+
+def _variables() -> dict[str, str]:
+    """What the environment tells the libraries that compute."""
+    every = os.environ  # noqa: TID251 (theirs, not ours: a number depends on them)
+    return {name: every[name][:LONGEST] for name in sorted(every) if name.startswith(TOLD) and name not in HARMLESS}
 
 
 def _version(package: str) -> str:

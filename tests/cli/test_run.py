@@ -86,6 +86,22 @@ def test_done(run: Run, bench: Path, cache: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_prepared_here")
+def test_profile(run: Run, bench: Path, tmp_path: Path, cache: Path) -> None:
+    """With --profile a row has its operators, and the page says where the time goes; without, it has none."""
+    out = tmp_path / "out"
+    outcome = run("run", bench, "--out", out, "--cache", cache, "--only", "*/fp32/*", "--profile")
+    (row,) = store.read(out / "results.jsonl")
+
+    assert outcome.code == 0, outcome.err
+    assert row.profile is not None
+    assert {"convolution"} <= {operator.kind for operator in row.profile.operators}
+    assert row.telemetry is not None
+    assert row.telemetry.launches == len(row.profile.operators)
+    assert len(row.telemetry.yardstick_s) > 1
+    assert "## Where the time goes" in (out / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("_prepared_here")
 def test_resumed_by_other_rules(run: Run, bench: Path, tmp_path: Path, cache: Path) -> None:
     """A run goes on by the rules it began with; more cases are no other rules."""
     out, only = tmp_path / "out", ("--only", "*/int8/*")

@@ -11,8 +11,9 @@ import torch
 
 from nervbench.device import cuda
 from nervbench.device.cuda import CudaDevice
-from nervbench.device.products import GPU
+from nervbench.device.products import GPU, SMALL_SHARE
 from nervbench.errors import UnsupportedError
+from nervbench.records import Ceilings
 
 P100 = {"name": "Tesla P100", "major": 6, "minor": 0, "multi_processor_count": 56, "total_memory": 16 << 30}
 P100 |= {"L2_cache_size": 4 << 20, "uuid": "1234-5678"}
@@ -97,8 +98,15 @@ def test_counters(gpu: dict[str, Any]) -> None:
 def test_ceilings(gpu: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The limits of the precisions that the GPU has are measured on it, by products large enough for one."""
     asked: list[Any] = []
-    monkeypatch.setattr(cuda, "probe", lambda *given: asked.append(given))
-    CudaDevice().ceilings(2.0)
+
+    def probe(*given: Any) -> Ceilings:
+        asked.append(given)
+        return Ceilings({}, None, 0.1)
+
+    monkeypatch.setattr(cuda, "probe", probe)
+    monkeypatch.setattr(CudaDevice, "yardstick", lambda _device, budget_s: (budget_s, 2 * budget_s))
+
+    assert CudaDevice().ceilings(2.0).yardstick_s == pytest.approx(1.5 * SMALL_SHARE * 2.0)
 
     sizes = dataclasses.replace(GPU, cached_bytes=gpu["L2_cache_size"] // 4)
     assert asked == [(("fp32", "fp16"), 2.0, sizes, "cuda")]

@@ -5,23 +5,26 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from typing import Any
 
 import pytest
 import torch
 
 from nervbench.device import cpu, products
 from nervbench.device.cpu import CpuDevice
+from nervbench.records import Ceilings
 
-TINY = products.Sizes(32, 1 << 16, 1 << 10)
+TINY = products.Sizes(32, 1 << 16, 1 << 10, 4, 8)
 
 
-def test_rates() -> None:
+def test_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every precision asked for, the copies and the launch have a finite value over 0; a CPU is its own host."""
+    monkeypatch.setattr(products, "HIDDEN", 0.0)
     found = products.probe(("fp32", "bf16", "int8"), 0.05, TINY)
 
     assert set(found.flop_per_s) == {"fp32", "bf16", "int8"}
-    rates = *found.flop_per_s.values(), found.copy_bytes_per_s, found.cache_bytes_per_s, found.launch_s, found.probe_s
-    for rate in rates:
+    copies = found.copy_bytes_per_s, found.cache_bytes_per_s
+    for rate in (*found.flop_per_s.values(), *copies, found.launch_s, found.convolution_flop_per_s, found.probe_s):
         assert rate is not None
         assert 0 < rate < math.inf
     assert (found.to_device_bytes_per_s, found.to_host_bytes_per_s) == (None, None)
@@ -34,15 +37,27 @@ def test_what_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     monkeypatch.setattr(torch, "mm", lambda *_, **__: clock.pass_by(next(times["product"])))
     monkeypatch.setattr(torch.Tensor, "copy_", lambda *_: clock.pass_by(next(times["copy"], small_s)))
-    monkeypatch.setattr(torch.Tensor, "add_", lambda *_: clock.pass_by(2 * small_s))
+    monkeypatch.setattr(torch.Tensor, "add_", lambda *_: clock.pass_by(small_s / 4))
+    monkeypatch.setattr(torch, "conv2d", lambda *_, **__: clock.pass_by(2.0))
     found = products.probe(("fp32",), 2.0, TINY)
 
     assert found.flop_per_s == {"fp32": 2 * 32**3 / 2.0}
     assert found.copy_bytes_per_s == 2 * (1 << 16) / 3.0
     assert found.cache_bytes_per_s == 2 * (1 << 10) / small_s
-    assert found.launch_s == 2 * small_s
-    small = 4 * small_s * (products.COPIES + 2 * products.LAUNCHES)  # four calls of each
+    assert found.launch_s == small_s / 4
+    assert found.convolution_flop_per_s == 2 * 9 * 4 * 4 * 8 * 8 / 2.0
+    small = 4 * small_s * (products.COPIES + products.LAUNCHES / 4) + 4 * 2.0  # four calls of each
     assert found.probe_s == 9 + 4 + 2 + 8 + 9 + 5 + 3 + 4 + small
+
+
+def test_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy within a cache that takes about as long as its launch says nothing of the cache."""
+    clock = Clock(monkeypatch)
+    monkeypatch.setattr(torch.Tensor, "copy_", lambda *_: clock.pass_by(1.4))
+    monkeypatch.setattr(torch.Tensor, "add_", lambda *_: clock.pass_by(1.0))
+    monkeypatch.setattr(torch, "conv2d", lambda *_, **__: clock.pass_by(1.0))
+
+    assert products.probe((), 1.0, TINY).cache_bytes_per_s is None
 
 
 @pytest.mark.parametrize(("budget_s", "calls"), [(10.0, 1 + 10), (0.5, 1 + 3)])
@@ -63,10 +78,26 @@ def test_only_what_the_cpu_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device asks for the limits of the precisions that it has arithmetic for."""
     monkeypatch.setattr(cpu, "ARITHMETIC", {"bf16": frozenset()})
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(products, "probe", lambda precisions, budget_s, sizes: asked.append(precisions))
-    CpuDevice().ceilings(0.01)
 
+    def probe(precisions: tuple[str, ...], *_: Any) -> Ceilings:
+        asked.append(precisions)
+        return Ceilings({}, None, 0.1)
+
+    monkeypatch.setattr(products, "probe", probe)
+    found = CpuDevice().ceilings(0.01)
+
+    assert (found.yardstick_s or 0) > 0
+    assert 0 < (found.fault_s or 0) < 1e-3
     assert asked == [("fp32",)]
+
+
+def test_yardstick() -> None:
+    """As many short products as fit, one at least, each with its own time."""
+    found = CpuDevice().yardstick(0.05)
+
+    assert len(found) > 1
+    assert all(0 < each < 0.05 for each in found)
+    assert len(CpuDevice().yardstick(0.0)) == 1
 
 
 class Clock:

@@ -120,8 +120,8 @@ def _weight(graph: ir.Graph, node: ir.Node, scale: float, zero: int) -> None:
 def scale_of(span: Range) -> tuple[float, int]:
     """Scale and zero point of uint8 for a range, widened so that zero is in it and exact.
 
-    >>> scale_of((-1.0, 1.55))
-    (0.01, 100)
+    >>> scale_of((-64.0, 191.0))
+    (1.0, 64)
     """
     low, high = min(span[0], 0.0), max(span[1], 0.0)
     scale = (high - low) / LEVELS or 1.0

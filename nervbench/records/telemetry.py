@@ -1,166 +1,14 @@
-"""What passes between the stages: frozen data of plain types, nothing live.
-
-``Result`` is the centre: one line of ``results.jsonl``. Unknown is None, never 0. Raw samples are kept; statistics
-are computed when read. Quantities are in base SI units and say so in their name.
-"""
+"""What was seen while the samples were taken."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import pairwise
 from statistics import pstdev
-from typing import Literal, get_args
 
-SCHEMA = 2
-"""The version of a line of results. A reader refuses a newer one and still loads an older one."""
+from nervbench.records.case import MEDIAN
 
 TREND_NEEDS = 30
-
-SINGLE_STREAM = "single_stream"
-OFFLINE = "offline"
-COLD = "cold"
-TO_HOST = "to_host"
-TO_FILE = "to_file"
-SERVER = "server"
-PLAYBACK_HZ = {f"playback_{rate}": float(rate) for rate in (25, 30, 60)}
-"""Scenarios of a player, each with the rate of its display."""
-SCENARIOS = (SINGLE_STREAM, OFFLINE, COLD, TO_HOST, TO_FILE, SERVER, *PLAYBACK_HZ)
-STRICT = "strict"
-PROTOCOLS = (STRICT, "nerv", "hnerv")
-"""Ways to time a single stream: ours, and those of published code, replayed (:mod:`nervbench.measure.protocol`)."""
-MEDIAN, MEAN = "median", "mean"
-PRECISIONS = ("fp32", "bf16", "fp16", "int8")
-PLACES = ("cpu", "cuda")
-"""Where a training runs."""
-Scale = Literal["small", "full"]
-SCALES: tuple[Scale, ...] = get_args(Scale)
-"""Of suites: what two cores do, and what was published."""
-
-
-class Status(StrEnum):
-    """How a case ended. Every ending is a row."""
-
-    OK = "OK"
-    UNSUPPORTED = "UNSUPPORTED"
-    EXPORT_FAILED = "EXPORT_FAILED"
-    LOAD_FAILED = "LOAD_FAILED"
-    WRONG_OUTPUT = "WRONG_OUTPUT"
-    FELL_BACK = "FELL_BACK"
-    OUT_OF_MEMORY = "OUT_OF_MEMORY"
-    CRASHED = "CRASHED"
-    TIMED_OUT = "TIMED_OUT"
-
-
-FAILED = frozenset(Status) - {Status.OK, Status.UNSUPPORTED}
-"""The endings that make ``nervbench run`` exit with 4. UNSUPPORTED is an answer, not a failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One point of the matrix.
-
-    ``weights`` is ``bundled`` (the trained checkpoint that is shipped), ``seeded:N`` or the path of a checkpoint.
-    """
-
-    name: str
-    model: str
-    precision: str
-    runtime: str
-    batch: int
-    scenario: str
-    weights: str
-    protocol: str = STRICT
-
-
-def case_of(
-    model: str, precision: str, runtime: str, batch: int, scenario: str, weights: str, protocol: str = STRICT
-) -> Case:
-    """A case with the name people paste: ``nerv-s/fp16/trt/b1``; with ``/offline`` or ``/nerv`` where it is another.
-
-    Other than single stream, and other than strict; never both.
-    """
-    name = f"{model}/{precision}/{runtime}/b{batch}"
-    name += "".join(f"/{way}" for way in (scenario, protocol) if way not in (SINGLE_STREAM, STRICT))
-    return Case(name, model, precision, runtime, batch, scenario, weights, protocol)
-
-
-@dataclass(frozen=True, slots=True)
-class Ceilings:
-    """Best product by precision (int8: operations), copies (read plus written), smallest operation; None: unknown."""
-
-    flop_per_s: dict[str, float]
-    copy_bytes_per_s: float | None
-    probe_s: float
-    cache_bytes_per_s: float | None = None
-    launch_s: float | None = None
-    to_device_bytes_per_s: float | None = None
-    to_host_bytes_per_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceCard:
-    """One piece of hardware. ``features`` are the instruction sets that decide what runs (AVX-512, VNNI, bf16 …)."""
-
-    kind: str
-    name: str
-    cores: int | None
-    threads: int | None
-    memory_bytes: int | None
-    cache_bytes: dict[str, int] = field(default_factory=dict)
-    clock_hz: float | None = None
-    features: tuple[str, ...] = ()
-    ceilings: Ceilings | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """The stack a case ran on: versions by package name, and settings that change numbers."""
-
-    python: str
-    system: str
-    versions: dict[str, str]
-    settings: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """An exported model file and how it came to be. ``sha256`` is of the file; ``key`` is where the cache keeps it."""
-
-    format: str
-    precision: str
-    key: str
-    sha256: str
-    size_bytes: int
-    spec: str
-    versions: dict[str, str]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LayerCost:
-    """One layer's arithmetic and memory traffic for one frame. FLOP counts 2 per multiply-add."""
-
-    name: str
-    flop: int
-    weight_bytes: int
-    read_bytes: int
-    write_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one frame takes, counted from the model at the precision of the case.
-
-    ``bytes_per_frame`` counts every layer's input, output and weights once: what moves when nothing is fused.
-    """
-
-    params: int
-    flop_per_frame: int
-    bytes_per_frame: int
-    width: int
-    height: int
-    layers: tuple[LayerCost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +165,9 @@ class Telemetry:
     emptied before each sample (``cold``) or held what the decode before left there (``hot``).
     ``algorithm`` and ``flop_per_frame`` are there where the runtime computes the network otherwise than by the direct
     convolution that ``Cost`` counts.
+    ``launches`` are the operators that a decode starts one by one, where the session can tell.
+    ``yardstick_s`` are times of the device's yardstick (see :class:`nervbench.records.Ceilings`), half of them taken
+    before the samples and half after.
     ``meanwhile`` is None where nobody was watching.
     """
 
@@ -328,6 +179,8 @@ class Telemetry:
     caches: str = "hot"
     algorithm: str | None = None
     flop_per_frame: int | None = None
+    launches: int | None = None
+    yardstick_s: tuple[float, ...] = ()
     load_s: float | None = None
     wall_s: float | None = None
     process_cpu_s: float | None = None
@@ -336,63 +189,3 @@ class Telemetry:
     stages: Stages | None = None
     served: Served | None = None
     playback: Playback | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """Against the source video, on uint8 frames. PSNR in dB, mean over frames of the per-frame value."""
-
-    frames: int
-    psnr_db: float
-    psnr_worst_db: float
-    psnr_worst_frame: int
-    ms_ssim: float | None
-    ms_ssim_worst: float | None
-    bits_per_pixel: float
-    clip: str
-    clip_sha256: str
-    resample: str
-    reference_psnr_db: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fidelity:
-    """Against fp32 eager of the same weights, on uint8 frames, before the timing and on frames of the timed run.
-
-    ``worst_psnr_db`` is None where all frames are identical. ``bound_db`` is what the precision must reach;
-    ``bound_from`` says how it follows from the allowed loss of quality.
-    """
-
-    before_frames: tuple[int, ...]
-    during_frames: tuple[int, ...]
-    worst_psnr_db: float | None
-    largest_difference: int
-    bound_db: float
-    bound_from: str
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """A reason to distrust a result, made where it was seen. ``code`` is worded in one place (the report)."""
-
-    code: str
-    values: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One case, ended. ``samples_s`` are seconds a decode call, in order; empty unless the case was timed."""
-
-    case: Case
-    status: Status
-    reason: str | None = None
-    device: DeviceCard | None = None
-    environment: Environment | None = None
-    artifact: Artifact | None = None
-    cost: Cost | None = None
-    samples_s: tuple[float, ...] = ()
-    telemetry: Telemetry | None = None
-    quality: Quality | None = None
-    fidelity: Fidelity | None = None
-    doubts: tuple[Doubt, ...] = ()
-    schema: int = SCHEMA
