@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := bench
-.PHONY: bench gpu test lint report bench-trust bench-kills bench-predict bench-speed bench-suites bench-train fuzz
+.PHONY: bench gpu test lint report bench-trust bench-explain bench-kills bench-predict bench-speed bench-suites bench-train fuzz
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,10 @@ lint: $(VENV)/installed
 N ?= 100
 bench-trust: $(VENV)/installed
 	$(BIN)/python -m tests.bench.trust -n $(N)
+
+bench-explain: N = 3
+bench-explain: $(VENV)/installed
+	$(BIN)/python -m tests.bench.explain -n $(N)
 
 bench-kills: $(VENV)/installed
 	$(BIN)/python -m tests.bench.kills -n $(N)

@@ -1,4 +1,4 @@
-"""``nervbench explain``: why one GPU is slower than another."""
+"""``nervbench explain``: why one device, or one measurement, is slower than another."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nervbench.cli.compare import CASE_MARK
+
 if TYPE_CHECKING:
     from nervbench.explain.gap import Gap, Side
+    from nervbench.records import Result
     from nervbench.shapes import Kernel
 
 
@@ -28,19 +31,21 @@ def command(a: str, b: str, model: str, predict: bool, as_json: bool, publish: P
     """Why does MODEL decode more slowly on A than on B? Split the ratio into causes that multiply up to it.
 
     A and B are device cards (p100), whose speed is the published one or else predicted, or results files and run
-    folders with a measurement of the model (fp32 eager, batch 1) on a GPU that has a card.
+    folders, each with a case (FILE::CASE) or else with MODEL's fp32 eager case of one frame. Two measured cases may be
+    of any device, precision and runtime; beside a card only that case of a GPU that has a card will do.
 
     \b
     Examples:  nervbench explain p100 rtx-2080-ti --model nerv-s
                nervbench explain runs/a100/results.jsonl v100
+               nervbench explain runs/here runs/there --model nerv-xs
+               nervbench explain runs/here::nerv-xs/fp32/ov/b1 runs/there::nerv-xs/int8/ov/b1
     """  # noqa: D301 (click wants the character)
-    from nervbench.explain.gap import explain
-    from nervbench.model.kernels import kernels_of
-    from nervbench.model.zoo import spec_of
     from nervbench.report import gap_page
 
-    kernels = kernels_of(spec_of(model))
-    found = explain(model, kernels, _side(a, model, kernels, predict), _side(b, model, kernels, predict))
+    found = _measured(a, b, model) or _of_cards(a, b, model, predict)
+    if publish and found.fitted and found.a.key == found.b.key:
+        msg = f"a page is of two devices, and both of these are {found.a.key}; leave out --publish, or take --json"
+        raise click.UsageError(msg)
     if publish:
         from nervbench.files import write_atomically
         from nervbench.report import pages
@@ -55,14 +60,57 @@ def command(a: str, b: str, model: str, predict: bool, as_json: bool, publish: P
         _show(found)
 
 
+def _measured(a: str, b: str, model: str) -> Gap | None:
+    """Of two measured cases; None where a side is a card, or where the cards say more than the rows."""
+    from nervbench.compare import ledger
+    from nervbench.explain import frame_model, rows
+    from nervbench.explain.measured import card_of
+
+    if not (_is_file(a) and _is_file(b)):
+        return None
+    (one, between_a, rows_a), (other, between_b, rows_b) = (_case(given, model) for given in (a, b))
+    probed = all(row.device and row.device.ceilings for row in (one, other))
+    carded = all(row.device and card_of(row.device.name) for row in (one, other))
+    if carded and not probed and not frame_model.alike(one, other) and CASE_MARK not in a + b:
+        return None
+    differs = tuple(map(str, ledger.ledger(one, other)))
+    return rows.explain(one, other, rows_a, rows_b, differs, (between_a, between_b))
+
+
+def _case(given: str, model: str) -> tuple[Result, float, list[Result]]:
+    """The usual row of a case, how it scatters, and all rows of its file. Raises ResultsError where there is none."""
+    from nervbench.compare import files
+    from nervbench.explain.rows import usual
+    from nervbench.records import SINGLE_STREAM, case_of
+
+    path, _, name = given.partition(CASE_MARK)
+    found = files.read(Path(path))
+    name = name or case_of(model, "fp32", "eager", 1, SINGLE_STREAM, "").name
+    return *usual(files.chosen(files.by_case(found), name, path)), found
+
+
+def _is_file(given: str) -> bool:
+    return CASE_MARK in given or Path(given).exists() or given.endswith((".jsonl", "/"))
+
+
+def _of_cards(a: str, b: str, model: str, predict: bool) -> Gap:
+    """Of two GPUs by their cards."""
+    from nervbench.explain.gap import explain
+    from nervbench.model.kernels import kernels_of
+    from nervbench.model.zoo import spec_of
+
+    kernels = kernels_of(spec_of(model))
+    return explain(model, kernels, _side(a, model, kernels, predict), _side(b, model, kernels, predict))
+
+
 def _side(given: str, model: str, kernels: tuple[Kernel, ...], predict: bool) -> Side:
     from nervbench.cards import card
     from nervbench.compare import files
     from nervbench.explain.gap import predicted
     from nervbench.explain.measured import measured, published_on
 
-    if Path(given).exists() or given.endswith((".jsonl", "/")):
-        return measured(files.read(Path(given)), model)
+    if _is_file(given):
+        return measured(files.read(Path(given.partition(CASE_MARK)[0])), model)
     on = card(given)
     said = None if predict else published_on(model, on)
     return said or predicted(kernels, on)

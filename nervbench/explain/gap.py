@@ -96,6 +96,8 @@ class Gap:
     """The speed of ``b`` over that of ``a`` on a model. The product of all parts and the residual is the whole.
 
     ``left_out`` are causes without a part, with the reason; ``sources`` where the figures of the cards are from.
+    ``fitted`` says that the parts were brought together with the measured ratio (see :mod:`nervbench.explain.rows`);
+    ``differs`` is all that is not alike between two rows.
     """
 
     model: str
@@ -106,6 +108,8 @@ class Gap:
     residual: Part
     left_out: tuple[str, ...]
     sources: tuple[str, ...]
+    fitted: bool = False
+    differs: tuple[str, ...] = ()
     schema: int = SCHEMA
 
     @property

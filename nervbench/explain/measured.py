@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
 import numpy as np
@@ -50,11 +50,15 @@ def measured(results: Sequence[Result], model: str) -> Side:
         where = name or "an unknown device"
         msg = f"{last.case.name} was measured on {where}, which has no card; known: {', '.join(cards())}"
         raise ResultsError(msg)
-    middle = median(last.samples_s)
-    least, most = min(last.samples_s), max(last.samples_s)
-    low, high = bootstrap_interval(_medians, last.samples_s, LEVEL) or (least, most)
     says = f"{last.case.name}, {len(last.samples_s)} samples by the protocol {last.case.protocol}"
-    return Side(on.key, on.name, MEASURED, middle, max(low, least), min(high, most), says)
+    return Side(on.key, on.name, MEASURED, median(last.samples_s), *interval(last.samples_s, medians), says)
+
+
+def interval(samples_s: Sequence[float], statistic: Callable[[Floats], Floats]) -> tuple[float, float]:
+    """Of a statistic of samples, 80 %, by the bootstrap; never beyond the samples."""
+    least, most = min(samples_s), max(samples_s)
+    low, high = bootstrap_interval(statistic, samples_s, LEVEL) or (least, most)
+    return max(low, least), min(high, most)
 
 
 def published_on(model: str, on: Peaks) -> Side | None:
@@ -66,9 +70,10 @@ def published_on(model: str, on: Peaks) -> Side | None:
     return Side(on.key, on.name, PUBLISHED, 1 / row.fps, 1 / (row.fps + half), 1 / (row.fps - half), said)
 
 
-def _medians(samples: Floats) -> Floats:
-    medians: Floats = np.median(samples, axis=-1)
-    return medians
+def medians(samples: Floats) -> Floats:
+    """Of each row."""
+    found: Floats = np.median(samples, axis=-1)
+    return found
 
 
 def card_of(name: str) -> Peaks | None:

@@ -18,11 +18,17 @@ def answer(gap: Gap) -> str:
     """The question's answer in a few sentences."""
     a, b = gap.a, gap.b
     named = [part for part in by_size(gap) if abs(part.factor - 1) >= SMALL]
-    causes = ", ".join(f"{part.cause} × {times(part.factor)}" for part in named) or "none of its figures by 2 % or more"
+    causes = ", ".join(f"{part.cause} × {times(part.factor)}" for part in named)
+    on_b, on_a = (each.name if each.name in ("A", "B") else f"a {each.name}" for each in (b, a))
+    whole = (
+        f"{gap.model} decodes {times(gap.whole.factor)} times ({span(gap.whole)}) as fast on {on_b} ({fps(b)} FPS, "
+        f"{b.kind}) as on {on_a} ({fps(a)} FPS, {a.kind})."
+    )
+    if gap.fitted:
+        return f"{whole} Causes: {causes or 'none of 2 % or more'}. {left(gap)}"
     return (
-        f"{gap.model} decodes {times(gap.whole.factor)} times ({span(gap.whole)}) as fast on a {b.name} ({fps(b)} FPS, "
-        f"{b.kind}) as on a {a.name} ({fps(a)} FPS, {a.kind}). By the figures of the cards it would be "
-        f"{times(gap.hardware)} times{_of_it(gap)}: {causes}. {left(gap)}"
+        f"{whole} By the figures of the cards it would be {times(gap.hardware)} times{_of_it(gap)}: "
+        f"{causes or 'none of its figures by 2 % or more'}. {left(gap)}"
     )
 
 
@@ -34,6 +40,11 @@ def _of_it(gap: Gap) -> str:
 
 def left(gap: Gap) -> str:
     """What to think of the residual."""
+    if gap.fitted:
+        rest = f"A factor of {times(gap.residual.factor)} ({span(gap.residual)}) is left"
+        if gap.error_explains:
+            return f"{rest}, which may be nothing."
+        return f"{rest} that nothing known of the two says: run each again, and look at what else is not alike."
     if gap.a.kind == gap.b.kind == PREDICTED:
         return "Both speeds are predicted, so nothing is left over, and nothing is tested either."
     rest = (
@@ -62,7 +73,7 @@ def unlike(gap: Gap) -> tuple[str, ...]:
             )
         else:
             found.append(f"{side.name}: {side.kind}, {side.says}.")
-    return tuple(found)
+    return (*found, *gap.differs)
 
 
 def checked(gap: Gap) -> str:

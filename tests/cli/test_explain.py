@@ -11,6 +11,7 @@ import pytest
 
 from nervbench import store
 from nervbench.records import DeviceCard, Result, Status, case_of
+from tests.explain.rows_made import Machine
 
 CASE = case_of("nerv-s", "fp32", "eager", 1, "single_stream", "seeded:0")
 
@@ -66,6 +67,58 @@ def test_unknown(run: Callable[..., Any], given: tuple[str, ...], says: str) -> 
 
     assert outcome.code == 1
     assert says in outcome.err
+
+
+def machines(folder: Path, *made: Machine) -> Path:
+    """A results file of these."""
+    for machine in made:
+        store.append(folder / "results.jsonl", machine.row())
+    return folder
+
+
+def test_two_measured(run: Callable[..., Any], tmp_path: Path) -> None:
+    """Two files are explained by what was measured of their devices, whatever these are, and the rest is listed."""
+    here, there = Machine(), Machine(launch_s=1e-3, settings=(("OMP_NUM_THREADS", "2"),))
+    files = machines(tmp_path / "a", here), machines(tmp_path / "b", there)
+    outcome = run("explain", *files, "--model", "nerv-xs")
+    words = " ".join(outcome.out.split())
+
+    assert outcome.code == 0, outcome.err
+    assert f"nerv-xs decodes {here.time_s / there.time_s:.2f} times" in words
+    assert "as fast on B (" in words
+    assert words.index("launch overhead ×") < words.index("which may be nothing")
+    assert "1.00 µs → 1.00 ms, 40 operators" in words
+    assert "setting OMP_NUM_THREADS: – against 2" in words
+    found = json.loads(run("explain", *files, "--model", "nerv-xs", "--json").out)
+    assert found["fitted"]
+    assert {part["cause"] for part in found["parts"]} == {"launch overhead", "kernel efficiency"}
+
+
+def test_two_cases(run: Callable[..., Any], tmp_path: Path) -> None:
+    """Cases by name, of one file or of two; what only a choice changed is that choice's."""
+    fast = Machine(runtime="ov", faster=2.0, launches=None)
+    folder = machines(tmp_path, Machine(), fast)
+    outcome = run("explain", f"{folder}::nerv-xs/fp32/eager/b1", f"{folder}::nerv-xs/fp32/ov/b1")
+
+    assert f"Causes: runtime × {Machine().time_s / fast.time_s:.2f}" in " ".join(outcome.out.split())
+    assert "how many operators ov launches is not known" in " ".join(outcome.out.split())
+    wrong = run("explain", f"{folder}::nerv-xs/fp32/eager/b1", f"{folder}::nerv-xs/fp32/ovv/b1")
+    assert (wrong.code, "did you mean 'nerv-xs/fp32/ov/b1'" in wrong.err) == (1, True)
+
+
+def test_publish_measured(run: Callable[..., Any], tmp_path: Path) -> None:
+    """Two devices have a page; of one device there is none to name."""
+    here, there = machines(tmp_path / "a", Machine()), machines(tmp_path / "b", Machine(name="B<o>ard", product=50e9))
+    words = "explain", here, there, "--model", "nerv-xs", "--publish"
+    outcome = run(*words, tmp_path / "reports")
+
+    page = (tmp_path / "reports/acpu-vs-board-nerv-xs.md").read_text()
+    assert outcome.code == 0, outcome.err
+    assert "B&lt;o&gt;ard" in page
+    assert "nervbench explain FILE::nerv-xs/fp32/eager/b1 FILE::nerv-xs/fp32/eager/b1 --publish" in page
+    assert run("report", tmp_path / "reports", "--check").code == 0
+    refused = run("explain", here, here, "--model", "nerv-xs", "--publish", tmp_path / "reports")
+    assert (refused.code, "both of these are a-cpu" in refused.err) == (1, True)
 
 
 def test_rows_that_do_not_fit(run: Callable[..., Any], tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""This machine with faults of known size: operators of PyTorch start late, and frames go to the host over a slow bus.
+
+What it is told stands in environment variables, so that every process that opens the device has the same faults: the
+one that probes its ceilings too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from typing import Any
+
+import numpy as np
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nervbench.device.cpu import CpuDevice
+from nervbench.records import Ceilings
+from nervbench.runtime.base import Frames
+from nervbench.runtime.torch_session import TorchSession
+
+DELAY, BUS = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S"
+PROBED_BYTES = 1 << 20
+
+
+class Delayed(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Every operator that is no view begins so many seconds later."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seconds = seconds
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        with self:
+            parts = func.decompose(*args, **(kwargs or {}))
+        if parts is not NotImplemented:
+            return parts
+        if not func.is_view:
+            wait_until(time.perf_counter() + self.seconds)
+        return func(*args, **(kwargs or {}))
+
+
+class Bus:
+    """Copies at no more than so many bytes a second."""
+
+    def __init__(self, bytes_per_s: float) -> None:
+        self.bytes_per_s = bytes_per_s
+
+    def copied(self, frames: Frames) -> Frames:
+        until = time.perf_counter() + frames.nbytes / self.bytes_per_s
+        there = frames.copy()
+        wait_until(until)
+        return there
+
+
+class Planted(CpuDevice):
+    """The ``planted`` device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bus = Bus(float(os.environ[BUS])) if BUS in os.environ else None
+        if self.bus:
+            fetch, copied = TorchSession.fetch, self.bus.copied
+            setattr(TorchSession, "fetch", lambda session: copied(fetch(session)))  # noqa: B010
+        if DELAY in os.environ:
+            Delayed(float(os.environ[DELAY])).__enter__()  # type: ignore[no-untyped-call]
+
+    def ceilings(self, budget_s: float) -> Ceilings:
+        found = super().ceilings(budget_s)
+        if self.bus is None:
+            return found
+        began = time.perf_counter()
+        self.bus.copied(np.zeros(PROBED_BYTES, np.uint8))
+        return dataclasses.replace(found, to_host_bytes_per_s=PROBED_BYTES / (time.perf_counter() - began))
+
+
+def wait_until(moment: float) -> None:
+    while time.perf_counter() < moment:
+        pass

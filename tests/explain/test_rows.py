@@ -1,0 +1,226 @@
+"""Two measured rows: what is planted in a made-up device is found, what is not is not, and everything adds up."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nervbench.errors import ResultsError
+from nervbench.explain.frame_model import Found
+from nervbench.explain.gap import Gap
+from nervbench.explain.rows import condition, explain, usual
+from nervbench.records import Status
+from tests.explain.rows_made import Machine
+
+HERE = Machine()
+PLANTED: dict[str, dict[str, Any]] = {
+    "cores": {"threads": 1, "product": 70e9, "efficiency": 0.45, "copies": 18e9},
+    "kernel efficiency": {"efficiency": 0.2, "settings": (("ONEDNN_MAX_CPU_ISA", "SSE41"),)},
+    "launch overhead": {"launch_s": 1e-3},
+    "page faults": {"faults": 15_000},
+    "contention": {"slowed": 1.6, "others": 0.3},
+    "clock held": {"slowed": 1.3},
+    "memory bandwidth": {"copies": 1e9},
+    "arithmetic peak": {"product": 50e9},
+    "precision": {"precision": "int8", "faster": 1.7},
+    "runtime": {"runtime": "ov", "faster": 2.1, "launches": None},
+    "protocol": {"protocol": "nerv", "faster": 1.1},
+}
+
+
+def logs(found: Gap) -> dict[str, float]:
+    """Every cause with the logarithm of its factor."""
+    return {part.cause: math.log(part.factor) for part in found.parts}
+
+
+def product(found: Gap) -> float:
+    """All parts and the residual."""
+    return math.prod(part.factor for part in (*found.parts, found.residual))
+
+
+@pytest.mark.parametrize("cause", PLANTED)
+def test_alone(cause: str) -> None:
+    """A cause that is alone gets the ratio, and nothing else gets any of it."""
+    other = HERE.but(**PLANTED[cause])
+    found = explain(HERE.row(), other.row())
+    truth = math.log(HERE.time_s / other.time_s)
+
+    assert list(logs(found)) == [cause]
+    assert logs(found)[cause] == pytest.approx(truth, rel=0.1)
+    assert product(found) == pytest.approx(found.whole.factor)
+    assert found.parts[0].low < math.exp(truth) < found.parts[0].high
+
+
+@pytest.mark.parametrize("off", [0.98, 1.0, 1.2])
+def test_nothing(off: float) -> None:
+    """Where nothing is known to differ nothing is claimed, however far the times are apart."""
+    found = explain(HERE.row(), HERE.row(off))
+
+    assert found.parts == ()
+    assert found.residual.factor == pytest.approx(1 / off)
+    assert found.error_explains == (abs(off - 1) < 0.05)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("cores", "launch overhead"),
+        ("cores", "contention"),
+        ("cores", "kernel efficiency"),
+        ("launch overhead", "contention"),
+        ("launch overhead", "page faults"),
+        ("kernel efficiency", "contention"),
+        ("launch overhead", "protocol"),
+        ("cores", "runtime"),
+    ],
+)
+def test_two(one: str, two: str) -> None:
+    """Of two causes each gets about what it does alone."""
+    both = HERE.but(**(PLANTED[one] | PLANTED[two]))
+    found = logs(explain(HERE.row(), both.row()))
+    alone = {cause: math.log(HERE.time_s / HERE.but(**PLANTED[cause]).time_s) for cause in (one, two)}
+    whole = sum(map(abs, alone.values()))
+
+    assert set(found) == {one, two}
+    for cause, truth in alone.items():
+        assert abs(found[cause] - truth) < 0.15 * whole
+
+
+def test_transfer() -> None:
+    """A slower bus explains frames that come later to the host, and says nothing where they stay."""
+    here, there = (HERE.but(to_host=rate, on_host=True) for rate in (100e6, 5e6))
+
+    assert logs(explain(here.row(), there.row())) == {
+        "transfer": pytest.approx(math.log(here.time_s / there.time_s), rel=0.05)
+    }
+    assert explain(here.but(on_host=False).row(), there.but(on_host=False).row()).parts == ()
+
+
+def test_controls() -> None:
+    """What a choice changes is measured by rows that differ in nothing else, and the other cause keeps the rest."""
+    slow = HERE.but(runtime="ov", faster=2.0, launches=None)
+    other = slow.but(precision="int8", faster=3.0)
+    found = explain(HERE.row(), other.row(), [HERE.row(), slow.row()], [slow.row(), other.row()])
+    parts = logs(found)
+
+    assert parts["runtime"] == pytest.approx(math.log(HERE.time_s / slow.time_s), rel=0.05)
+    assert parts["precision"] == pytest.approx(math.log(slow.time_s / other.time_s), rel=0.05)
+    assert "by two rows that differ in nothing else" in found.parts[0].evidence
+    alone = explain(HERE.row(), other.row())
+    assert "no two rows differ in nothing else" in next(p.evidence for p in alone.parts if p.cause == "runtime")
+    assert alone.parts[0].high / alone.parts[0].low > 5 * found.parts[0].high / found.parts[0].low
+
+
+def test_of_other_devices_no_control() -> None:
+    """Rows of one file that were measured on two devices say nothing of a choice."""
+    other = HERE.but(precision="int8", faster=3.0)
+    elsewhere = other.but(name="another CPU", faster=9.0)
+    found = explain(HERE.row(), other.row(), [HERE.row(), elsewhere.row()])
+
+    assert "by the matrix products of the device" in found.parts[0].evidence
+
+
+def test_another_device() -> None:
+    """Between two devices every figure counts, and the residual is as uncertain as the model."""
+    there = HERE.but(name="another CPU", product=150e9, copies=40e9, launch_s=2e-6)
+    found = explain(HERE.row(), there.row())
+
+    assert {"arithmetic peak", "memory bandwidth"} < set(logs(found))
+    assert (found.a.name, found.b.name) == ("a CPU", "another CPU")
+    assert found.residual.high / found.residual.low > 1.2
+    assert product(found) == pytest.approx(HERE.time_s / there.time_s, rel=1e-3)
+
+
+def test_turned_round() -> None:
+    """From B to A every factor is inverted."""
+    there = HERE.but(**(PLANTED["cores"] | PLANTED["contention"]))
+    onward, back = explain(HERE.row(), there.row()), explain(there.row(), HERE.row())
+
+    for one, other in zip(onward.parts, back.parts, strict=True):
+        assert one.cause == other.cause
+        assert one.factor == pytest.approx(1 / other.factor)
+
+
+def test_left_out() -> None:
+    """What no figure tells is named, with the side that lacks it."""
+    row = HERE.row()
+    assert row.device is not None
+    bare = dataclasses.replace(row, device=dataclasses.replace(row.device, ceilings=None), telemetry=None)
+    found = explain(bare, row)
+    said = " ".join(found.left_out)
+
+    assert "launch overhead: how many operators eager launches is not known" in said
+    assert "A lacks its probe of the device" in said
+    assert "contention: A lacks a yardstick beside its samples" in said
+    assert explain(HERE.row(), HERE.but(runtime="ov", launches=None).row()).left_out[0].startswith("launch overhead")
+
+
+def test_refused() -> None:
+    """Rows of two models, and rows without samples, are refused with the reason."""
+    row = HERE.row()
+    other = dataclasses.replace(row, case=dataclasses.replace(row.case, model="nerv-s", name="nerv-s/fp32/eager/b1"))
+    with pytest.raises(ResultsError, match="are of two models"):
+        explain(row, other)
+    with pytest.raises(ResultsError, match=r"no samples \(it ended CRASHED\)"):
+        explain(row, dataclasses.replace(row, status=Status.CRASHED, samples_s=()))
+    with pytest.raises(ResultsError, match="does not say on which device"):
+        explain(dataclasses.replace(row, device=None), row)
+
+
+def test_mean_or_median() -> None:
+    """A protocol that averages has its mean compared, as it is what would be quoted."""
+    row = HERE.row()
+    assert row.telemetry is not None
+    late = (*row.samples_s[1:], 30 * row.samples_s[0])
+    averaged = dataclasses.replace(row, samples_s=late, telemetry=dataclasses.replace(row.telemetry, averaged="mean"))
+    usual = dataclasses.replace(row, samples_s=late)
+
+    assert explain(row, averaged).whole.factor < 0.6
+    assert explain(row, usual).whole.factor == pytest.approx(1, rel=0.01)
+
+
+def test_usual() -> None:
+    """Of several processes the one in the middle counts, and the more they are, the less their scatter."""
+    failed = dataclasses.replace(HERE.row(), status=Status.CRASHED, samples_s=())
+    three = [HERE.row(off) for off in (1.3, 1.0, 1.1)]
+    found, spread = usual([*three, failed])
+
+    assert found is three[2]
+    assert spread == pytest.approx(0.131 / math.sqrt(3), rel=0.02)
+    assert usual([*three, *three])[1] < spread
+    assert usual([failed])[0] is failed
+    alone, several = (explain(three[1], three[2], between=(each, each)).whole for each in (0.005, spread))
+    assert several.high / several.low > alone.high / alone.low
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.floats(-2, 2),
+    st.lists(st.tuples(st.floats(-1, 1), st.floats(0.01, 1)), max_size=5),
+    st.floats(0.005, 0.3),
+)
+def test_adds_up(whole: float, priors: list[tuple[float, float]], rest: float) -> None:
+    """Whatever was known before, the parts and the residual are the whole, and lie in their intervals."""
+    parts, residual = condition(whole, [Found(str(i), *each, "") for i, each in enumerate(priors)], rest)
+
+    assert math.fsum(math.log(part.factor) for part in (*parts, residual)) == pytest.approx(whole, abs=1e-9)
+    assert all(part.low <= part.factor <= part.high for part in (*parts, residual))
+
+
+def test_intervals_are_honest() -> None:
+    """Causes drawn as they are said to scatter lie in their 80 % intervals 80 % of the time."""
+    random = np.random.default_rng(1)
+    sds, rest = np.array([0.1, 0.3, 0.05]), 0.03
+    inside = []
+    for _ in range(600):
+        truth = random.normal(0, sds)
+        found, _ = condition(float(truth.sum() + random.normal(0, rest)), [Found("", 0, sd, "") for sd in sds], rest)
+        inside += [math.log(p.low) < t < math.log(p.high) for p, t in zip(found, truth, strict=True)]
+
+    assert 0.77 < np.mean(inside) < 0.83
