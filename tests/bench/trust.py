@@ -2,8 +2,8 @@
 
 Three kinds of comparison of nerv-xs on OpenVINO with itself, N of each: equals (every verdict of "faster" or "slower"
 is false), one side slowed by 1 % and one by 2 % (every other verdict than "slower" is a miss). Prints a line for each
-with the count so far. N of each take three hours, so every comparison is kept as a line of JSON: run it again to go
-on.
+with the count so far. N of each take three hours, so every comparison is kept as a line of ``reports/trust.jsonl``:
+run it again to go on, on another machine too. The turns that it rests on are in ``--out``.
 
 On a virtual machine the host may give the processors to others for minutes, and then nothing can be measured. So before
 a comparison they are kept busy for a moment, again and again until the host takes less than ``--stolen`` of their time;
@@ -39,6 +39,7 @@ from nervbench.sweep.live import BOUND, Live, Rule, compare_jobs, runnable
 from nervbench.sweep.local import Plan, preparation, probe_device, told
 
 PLANTED = Path(__file__).parent / "planted"
+KEPT = Path("reports/trust.jsonl")
 EQUALS = "equals"
 KINDS = {EQUALS: ("ov", 20.0), "1 % slower": ("ov_plus_1", 60.0), "2 % slower": ("ov_plus_2", 20.0)}
 """The other side and the seconds given to each comparison."""
@@ -48,15 +49,15 @@ COMPARISON = (paired, verdicts, live, ground, turns)
 """What makes a comparison: lines of another version of these do not count."""
 
 
-def prepared(out: Path) -> dict[str, CaseJob]:
-    """The case of every runtime here, ready to be compared."""
+def prepared(out: Path) -> tuple[str, dict[str, CaseJob]]:
+    """The device's name, and the case of every runtime here, ready to be compared."""
     names = tuple(dict.fromkeys(("ov", *(other for other, _ in KINDS.values()))))
     cases = tuple(case_of("nerv-xs", "fp32", name, 1, SINGLE_STREAM, "bundled") for name in names)
     bench = Bench((ModelEntry("nerv-xs", "bundled"),), (MatrixEntry(("nerv-xs",), names),))
     plan = Plan(bench, cases, len(cases), out, platformdirs.user_cache_path("nervbench"))
     ready = told(preparation(plan), id)
     card = probe_device(plan.device, 0.0)
-    return {case.runtime: runnable(ready.job(case, card)) for case in cases}
+    return card.name, {case.runtime: runnable(ready.job(case, card)) for case in cases}
 
 
 def stolen(before: Any) -> float:
@@ -82,11 +83,10 @@ def is_right(kind: str, word: str) -> bool:
     return word not in (Word.FASTER, Word.SLOWER) if kind == EQUALS else word == Word.SLOWER
 
 
-def line_of(kind: str, found: Live, version: str, share: float) -> dict[str, Any]:
-    """A comparison as it is kept, turns included."""
-    turns = [dataclasses.astuple(turn) for turn in found.turns]
+def line_of(kind: str, found: Live, version: str, device: str, share: float) -> dict[str, Any]:
+    """A comparison as it is kept."""
     verdict = dataclasses.asdict(found.verdict)
-    return {"version": version, "kind": kind, **verdict, "wall_s": found.wall_s, "stolen": share, "turns": turns}
+    return {"version": version, "device": device, "kind": kind, **verdict, "wall_s": found.wall_s, "stolen": share}
 
 
 def main() -> None:
@@ -101,15 +101,15 @@ def main() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PLANTED), os.environ.get("PYTHONPATH", "")])
     version = hashlib.sha256("".join(map(inspect.getsource, COMPARISON)).encode()).hexdigest()[:12]
     kinds = [given.only] if given.only else [*KINDS]
-    kept = given.out / "comparisons.jsonl"
+    device, jobs = prepared(given.out)
     done: Counter[str] = Counter()
     right: Counter[str] = Counter()
-    for line in kept.read_text().splitlines() if kept.exists() else ():
-        if (row := json.loads(line))["version"] == version:
+    for line in KEPT.read_text().splitlines() if KEPT.exists() else ():
+        row = json.loads(line)
+        if row["version"] == version:
             done[row["kind"]] += 1
             right[row["kind"]] += is_right(row["kind"], row["word"])
-    jobs = prepared(given.out)
-    with kept.open("a") as lines:
+    with KEPT.open("a") as lines, (given.out / "turns.jsonl").open("a") as turns_of:
         while left := [kind for kind in kinds if done[kind] < given.n]:
             kind = min(left, key=done.__getitem__)
             other, budget_s = KINDS[kind]
@@ -118,8 +118,9 @@ def main() -> None:
             before = psutil.cpu_times()
             found = told(compare_jobs((jobs["ov"], jobs[other]), rule, TIMEOUT_S), id)
             verdict, share = found.verdict, stolen(before)
-            lines.write(json.dumps(line_of(kind, found, version, share)) + "\n")
+            lines.write(json.dumps(line_of(kind, found, version, device, share)) + "\n")
             lines.flush()
+            turns_of.write(json.dumps([dataclasses.astuple(turn) for turn in found.turns]) + "\n")
             done[kind] += 1
             right[kind] += is_right(kind, verdict.word)
             line = f"{kind}: {verdict.word} {verdict.ratio:.4f} ({verdict.low:.4f} to {verdict.high:.4f})"
