@@ -4,7 +4,8 @@ Every ratio is of two warm processes that take turns (``nervbench compare --live
 it; each side's frames are compared with fp32 eager's before it is timed and after. What a case is compared with:
 
 - the floor of its precision: matrix products of as many operations as a frame has (``planted/planted_floors.py``);
-- the authors' recipe: fp32 eager, as published;
+- the authors' recipe: fp32 eager, as published. Which case is the fastest depends on the processor, so several are
+  asked, and one has to be fast enough;
 - the graph as PyTorch exports it, in the same runtime.
 
 Last, the seconds that an export takes, cold and from the cache. What this processor cannot do is said.
@@ -46,11 +47,12 @@ class Question:
     reach: float
 
 
+FASTEST = ("fp32/winograd", "bf16/ov", "int8/ov")
 QUESTIONS = (
     Question("fp32 against its floor", "fp32/winograd", "fp32/floor", 1.05),
     Question("bf16 against its floor", "bf16/ov", "bf16/floor", 1.15),
     Question("int8 against its floor", "int8/ov", "int8/floor", 1.5),
-    Question("against the authors' recipe", "fp32/winograd", "fp32/eager", 1 / 5),
+    *(Question("against the authors' recipe", case, "fp32/eager", 1 / 5) for case in FASTEST),
     Question("ONNX Runtime, rewritten against plain", "fp32/ort", "fp32/ort_plain", 1 / 1.2),
     Question("OpenVINO, rewritten against plain", "fp32/ov", "fp32/ov_plain", 1.0),
 )
@@ -95,7 +97,7 @@ def exported(model: str) -> bool:
 
 
 def main() -> None:
-    """Ask every question; exit with 1 if an answer is not as it is to be."""
+    """Ask every question; exit with 1 if none of those that say the same is answered as it is to be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="nerv-s")
     parser.add_argument("--seconds", type=float, default=180, help="for each ratio")
@@ -104,10 +106,12 @@ def main() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PLANTED), os.environ.get("PYTHONPATH", "")])
     asked = [question for question in QUESTIONS if given.only in question.says]
     with tempfile.TemporaryDirectory(prefix="nervbench-") as out:
-        reached = [answer(question, given.model, Path(out), given.seconds) for question in asked]
+        reached = dict.fromkeys((question.says for question in asked), False)
+        for question in asked:
+            reached[question.says] |= answer(question, given.model, Path(out), given.seconds)
     if given.only in "export":
-        reached.append(exported(given.model))
-    sys.exit(not all(reached))
+        reached["export"] = exported(given.model)
+    sys.exit(not all(reached.values()))
 
 
 if __name__ == "__main__":
