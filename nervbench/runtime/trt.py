@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from importlib import metadata
 from types import TracebackType
 from typing import Any, Self
@@ -17,9 +18,9 @@ from typing import Any, Self
 import torch
 
 from nervbench.errors import LoadError, UnsupportedError, first_line
-from nervbench.records import DeviceCard
-from nervbench.runtime import trt_gpu
-from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, capability_of, time_positions
+from nervbench.records import DeviceCard, Operator
+from nervbench.runtime import trt_gpu, trt_layers
+from nervbench.runtime.base import NOTHING_YET, Frames, Opening, capability_of, time_positions
 from nervbench.runtime.trt_engine import Engine, Plan, failure, load
 from nervbench.runtime.trt_versions import GENERATIONS, advice, generation, refusal, release
 
@@ -65,6 +66,22 @@ class TrtSession:
         self._gpu.wait()
         frames: Frames = self._output.to("cpu", copy=True).numpy()
         return frames
+
+    def profile(self, trt: Any, starts: Sequence[int]) -> tuple[Operator, ...]:
+        """The layers, in order, with the mean seconds of the batches at all ``starts`` but the first."""
+        self.decode(starts[0])
+        self._gpu.wait()
+        inspector = self._loaded.engine.create_engine_inspector()
+        inspector.execution_context = self._context  # or sizes that depend on the batch are not told
+        said = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
+        watching = self._context.profiler = trt_layers.watching(trt)
+        decodes = []
+        for start in starts[1:]:
+            watching.seen = []
+            self.decode(start)
+            self._gpu.wait()
+            decodes.append(watching.seen)
+        return trt_layers.operators(decodes, said)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -113,6 +130,7 @@ class Trt:
     """The ``trt`` runtime."""
 
     name = "trt"
+    profiler = trt_layers.PROFILER
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -139,7 +157,7 @@ class Trt:
             return f"{error}; {advice(capability)}"
         return refusal(version, capability, precision) or trt_gpu.missing()
 
-    def open(self, opening: Opening) -> Session:
+    def open(self, opening: Opening) -> TrtSession:
         """Load the engine that is kept for this GPU and software, or build one, and bind it to memory."""
         trt = _tensorrt()
         if reason := trt_gpu.missing():
@@ -151,6 +169,11 @@ class Trt:
         if reason or row is None:
             raise UnsupportedError(reason)
         return TrtSession(trt, load(trt, Plan(opening, row, facts, trt.__version__)), opening, gpu)
+
+    def profile(self, opening: Opening, starts: Sequence[int]) -> tuple[Operator, ...]:
+        """The layers that the engine executes; TensorRT reports them after each execution, which it then waits for."""
+        with self.open(opening) as session:
+            return session.profile(_tensorrt(), starts)
 
 
 RUNTIME = Trt()

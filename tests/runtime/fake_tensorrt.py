@@ -50,6 +50,7 @@ class Behaviour:
     output_type: str = "UINT8"
     graph: tuple[tuple[str, str], ...] = GRAPH
     inspected: str | None = None
+    times: list[list[tuple[str, float]]] = field(default_factory=list)
 
     def called(self, name: str) -> list[tuple[Any, ...]]:
         """The arguments of each call of that name."""
@@ -278,17 +279,43 @@ def _classes(module: Any, it: Behaviour) -> dict[str, type]:
                 return None
             return json.dumps({"made by": module.__version__}).encode()
 
+    class IProfiler:
+        def __init__(self) -> None:
+            it.calls.append(("profile",))
+
+        def report_layer_time(self, layer_name: str, ms: float) -> None:
+            raise NotImplementedError
+
     class EngineInspector:
+        __slots__ = ("_context",)
+
+        @property
+        def execution_context(self) -> Any:
+            return self._context
+
+        @execution_context.setter
+        def execution_context(self, context: Any) -> None:
+            it.calls.append(("inspect", type(context).__name__))
+            self._context = context
+
         def get_engine_information(self, format: Any) -> str:
             assert format.name == "JSON"
             return it.inspected or json.dumps({"Layers": ["one", "two"]})
 
     class IExecutionContext:
-        __slots__ = ("_addresses", "_batch", "_logger")
+        __slots__ = ("_addresses", "_batch", "_logger", "_profiler")
 
         def __init__(self, logger: Any) -> None:
             self._addresses: dict[str, int] = {}
-            self._logger = logger
+            self._logger, self._profiler = logger, None
+
+        @property
+        def profiler(self) -> Any:
+            return self._profiler
+
+        @profiler.setter
+        def profiler(self, profiler: Any) -> None:
+            self._profiler = profiler
 
         def set_input_shape(self, name: str, shape: Any) -> bool:
             (self._batch,) = shape
@@ -311,6 +338,9 @@ def _classes(module: Any, it: Behaviour) -> dict[str, type]:
             frames = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(self._addresses["frames"]))
             values_BW = np.round(times * 250)[:, None] + np.arange(WIDTH)
             frames[:] = np.broadcast_to(values_BW[:, None, :, None], (self._batch, HEIGHT, WIDTH, 3)).ravel()
+            if self._profiler is not None:
+                for name, milliseconds in it.times.pop(0):
+                    self._profiler.report_layer_time(name, milliseconds)
             return True
 
     class ICudaEngine:
@@ -352,5 +382,5 @@ def _classes(module: Any, it: Behaviour) -> dict[str, type]:
             return ICudaEngine(self._logger)
 
     kinds = (ILogger, ITensor, ILayer, INetworkDefinition, ParserError, OnnxParser, IOptimizationProfile, ITimingCache)
-    more = (IBuilderConfig, Builder, EngineInspector, IExecutionContext, ICudaEngine, Runtime)
+    more = (IBuilderConfig, Builder, IProfiler, EngineInspector, IExecutionContext, ICudaEngine, Runtime)
     return {kind.__name__: kind for kind in (*kinds, *more)}

@@ -43,8 +43,11 @@ CALLED = {
         "create_execution_context", "create_engine_inspector", "num_io_tensors", "get_tensor_name",
         "get_tensor_mode", "get_tensor_dtype",
     ),
-    "EngineInspector": ("get_engine_information",),
-    "IExecutionContext": ("set_input_shape", "get_tensor_shape", "set_tensor_address", "execute_async_v3"),
+    "EngineInspector": ("get_engine_information", "execution_context"),
+    "IExecutionContext": (
+        "set_input_shape", "get_tensor_shape", "set_tensor_address", "execute_async_v3", "profiler",
+    ),
+    "IProfiler": ("__init__", "report_layer_time"),
 }  # fmt: skip
 ENUMS = (
     "BuilderFlag", "DataType", "LayerInformationFormat", "LayerType", "MemoryPoolType",
