@@ -17,7 +17,7 @@ from nervbench.model import checkpoint
 from nervbench.model.network import FrameDecoder
 
 
-@pytest.mark.parametrize("form", ["onnx", "torchscript"])
+@pytest.mark.parametrize("form", ["onnx", "onnx_rewritten", "torchscript"])
 def test_file_and_description(run: Callable[..., Any], tiny_file: Path, tmp_path: Path, form: str) -> None:
     """The file lies where it was asked for, beside its description; another program gets its frames, at any batch."""
     target = tmp_path / "out" / "model.bin"
@@ -31,7 +31,9 @@ def test_file_and_description(run: Callable[..., Any], tiny_file: Path, tmp_path
     assert json.loads(described["spec"])["family"] == "nerv"
     assert "weights: random, seed 3" in outcome.out
 
-    if form == "onnx":
+    assert bool(described["notes"]) == (form == "onnx_rewritten")
+
+    if form.startswith("onnx"):
         t_B = np.array([0.0, 0.2, 0.8], np.float32)
         session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
         (frames,) = session.run(None, {"t": t_B})
@@ -40,6 +42,22 @@ def test_file_and_description(run: Callable[..., Any], tiny_file: Path, tmp_path
 
         assert frames.dtype == np.uint8
         assert np.abs(frames.astype(int) - expected).max() <= 1
+
+
+def test_precision(run: Callable[..., Any], tiny_file: Path, tmp_path: Path) -> None:
+    """A lower precision is smaller, and what no graph is written in is refused with what there is."""
+    sizes = []
+    for precision in ("fp32", "fp16"):
+        outcome = run("export", tiny_file, "--to", "onnx", "--precision", precision, "-o", tmp_path / precision)
+        assert outcome.code == 0, outcome.err
+        assert f"onnx in {precision}, " in outcome.out
+        sizes.append((tmp_path / precision).stat().st_size)
+    refused = run("export", tiny_file, "--to", "onnx", "--precision", "int8", "-o", tmp_path / "int8")
+
+    assert sizes[1] < sizes[0]
+    assert (refused.code, (tmp_path / "int8").exists()) == (1, False)
+    assert "int8" in refused.err
+    assert "bf16, fp16, fp32" in refused.err
 
 
 def test_seeded_is_said(run: Callable[..., Any], tmp_path: Path) -> None:
