@@ -169,9 +169,10 @@ def _end(job: CaseJob, timeout_s: float) -> Result:
     """Bring one case to its end."""
     answer = process.run(job, timeout_s)
     if isinstance(answer, process.Died):
+        killed = Status.OUT_OF_MEMORY if answer.no_memory else Status.CRASHED
         return Result(
             job.case,
-            Status.TIMED_OUT if answer.timed_out else Status.CRASHED,
+            Status.TIMED_OUT if answer.timed_out else killed,
             answer.reason,
             device=job.card,
             artifact=job.exported.artifact,

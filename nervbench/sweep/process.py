@@ -11,6 +11,7 @@ import contextlib
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from nervbench import errors
 from nervbench.sweep.jobs import Failed, Job, PairJob
 
 LAST_WORDS = 400
+VMSTAT = Path("/proc/vmstat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Died:
 
     timed_out: bool
     reason: str
+    no_memory: bool = False
 
 
 def run(job: Job, timeout_s: float) -> Any:
@@ -44,6 +47,7 @@ def run(job: Job, timeout_s: float) -> Any:
         with (folder / "log").open("wb") as log:
             # -P: a file torch.py in the folder where someone works is not PyTorch.
             command = [sys.executable, "-P", "-m", "nervbench.sweep.child", str(folder / "job"), str(folder / "answer")]
+            kills = memory_kills()
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, process_group=0
             )
@@ -52,8 +56,10 @@ def run(job: Job, timeout_s: float) -> Any:
             finally:  # also after Ctrl-C
                 _end(process)
         if not (folder / "answer").exists():
+            no_memory = in_time and process.returncode == -signal.SIGKILL and memory_kills() > kills
             reason = ending(process.returncode) if in_time else f"no end after {timeout_s:g} s"
-            return Died(not in_time, f"{reason}{last_words(folder / 'log')}")
+            why = " because the system's memory ran out" if no_memory else ""
+            return Died(not in_time, f"{reason}{why}{last_words(folder / 'log')}", no_memory)
         # The answer is whole, whatever a library did to the process afterwards, while it was being taken down.
         answer = pickle.loads((folder / "answer").read_bytes())
     return _answered(answer)
@@ -143,12 +149,20 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
+def memory_kills() -> int:
+    """Processes that Linux has ended because memory ran out (``oom_kill`` in /proc/vmstat); 0 where it does not say."""
+    try:
+        found = re.search(r"^oom_kill (\d+)$", VMSTAT.read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
+
+
 def ending(code: int) -> str:
     """What the exit code of a worker says."""
     if code < 0:
         name = {int(known): known.name for known in signal.Signals}.get(-code, f"signal {-code}")
-        hint = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
-        return f"the worker was ended by {name}{hint}"
+        return f"the worker was ended by {name}"
     return f"the worker ended with exit code {code} and without a result"
 
 

@@ -55,8 +55,7 @@ def run_case(job: CaseJob) -> Result:
         result = dataclasses.replace(result, environment=_environment(runtime, job))
         return _measured(result, job, device, runtime)
     except errors.NervbenchError as error:
-        status = next((ending for kind, ending in ENDINGS.items() if isinstance(error, kind)), Status.LOAD_FAILED)
-        return dataclasses.replace(result, status=status, reason=str(error))
+        return dataclasses.replace(result, status=_status(error), reason=str(error))
     except Exception as error:  # noqa: BLE001 (a runtime may raise anything; here it becomes a row)
         status, reason = _unexpected(error)
         return dataclasses.replace(result, status=status, reason=reason)
@@ -140,10 +139,21 @@ def _version(package: str) -> str:
         return str(getattr(sys.modules.get(package), "__version__", "unknown"))
 
 
+def _status(error: errors.NervbenchError) -> Status:
+    """How an error of ours ends a case. Of a runtime that could not load, the cause may be that memory ran out."""
+    if isinstance(error, errors.LoadError | errors.ExportError) and any(map(_no_memory, (error, error.__cause__))):
+        return Status.OUT_OF_MEMORY
+    return next((ending for kind, ending in ENDINGS.items() if isinstance(error, kind)), Status.LOAD_FAILED)
+
+
+def _no_memory(error: BaseException | None) -> bool:
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in ALLOCATION)
+
+
 def _unexpected(error: Exception) -> tuple[Status, str]:
     """Status and reason of an error that is not ours."""
     text = f"{type(error).__name__}: {error}"
-    if isinstance(error, MemoryError) or any(words in text.lower() for words in ALLOCATION):
+    if _no_memory(error):
         return Status.OUT_OF_MEMORY, text.splitlines()[0]
     where = "".join(traceback.format_exception(error)).splitlines()[-TRACEBACK_LINES:]
     return Status.CRASHED, "\n".join([text, *where])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from nervbench.measure.scenario import CALLS
 from nervbench.measure.server import BOUND_SERVICES
 from nervbench.records import FAILED, OFFLINE, SINGLE_STREAM, Result, Status
 from nervbench.settings import Player
+from nervbench.sweep import process
 from nervbench.sweep.local import RESULTS, Event, Plan, execute, remaining
 from tests.waiting import gone
 
@@ -36,6 +38,8 @@ ENDINGS: dict[str, tuple[Status, str | None]] = {
     "exits": (Status.CRASHED, r"^the worker ended with exit code 3 and without a result$"),
     "hungry": (Status.OUT_OF_MEMORY, r"^MemoryError"),
     "bad_alloc": (Status.OUT_OF_MEMORY, r"^RuntimeError: std::bad_alloc$"),
+    "no_room": (Status.OUT_OF_MEMORY, r"^the compiler failed: DefaultCPUAllocator: can't allocate memory$"),
+    "killed": (Status.CRASHED, r"^the worker was ended by SIGKILL$"),
     "refuses": (Status.UNSUPPORTED, r"^needs a device of 1977; none is here$"),
     "missing": (Status.UNSUPPORTED, r"'missing' cannot run here: .* install the package that has no_such_package_any"),
     "odd_format": (Status.EXPORT_FAILED, r"^unknown format 'gguf'; known: checkpoint, onnx, "),
@@ -72,6 +76,16 @@ def test_ending(sweep: Sweep, name: str) -> None:
     assert (result.reason is None) if pattern is None else re.search(pattern, result.reason or "", re.DOTALL)
     assert bool(result.samples_s) is (status == Status.OK)
     assert result.quality is None  # seeded weights resemble no source
+
+
+def test_killed_for_memory(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Linux counts one more process that it ended for want of memory, a killed worker was that one."""
+    monkeypatch.setattr(process, "memory_kills", itertools.count().__next__)
+    results, _ = ended(studio.plan(studio.root / "killed", [f"{name}/{PLAIN}" for name in ("killed", "segfaults")]))
+
+    assert results["killed"].status == Status.OUT_OF_MEMORY
+    assert results["killed"].reason == "the worker was ended by SIGKILL because the system's memory ran out"
+    assert results["segfaults"].status == Status.CRASHED
 
 
 def test_rows(sweep: Sweep) -> None:

@@ -98,7 +98,7 @@ def test_left_behind(last: str, code: int) -> None:
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        (-9, "the worker was ended by SIGKILL (the system does this when memory runs out)"),
+        (-9, "the worker was ended by SIGKILL"),
         (-11, "the worker was ended by SIGSEGV"),
         (-35, "the worker was ended by signal 35"),
         (0, "the worker ended with exit code 0 and without a result"),
@@ -107,6 +107,17 @@ def test_left_behind(last: str, code: int) -> None:
 def test_how_it_ended(code: int, says: str) -> None:
     """Signals have their names."""
     assert process.ending(code) == says
+
+
+def test_memory_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux counts what it ended for want of memory; a system that does not tell is taken to have ended none."""
+    assert process.memory_kills() >= 0
+    monkeypatch.setattr(process, "VMSTAT", tmp_path / "vmstat")
+    assert process.memory_kills() == 0
+    process.VMSTAT.write_text("pgfault 12\noom_kill_disable 9\n")
+    assert process.memory_kills() == 0
+    process.VMSTAT.write_text("pgfault 12\noom_kill 3\nnr_dirty 4\n")
+    assert process.memory_kills() == 3
 
 
 def test_last_words(tmp_path: Path) -> None:
