@@ -63,7 +63,7 @@ def produce(checkpoint: Checkpoint, form: str, precision: str, cache: Path) -> t
     versions = _versions(form, precision)
     key = _key(checkpoint, form, precision, versions)
     path = cache / "artifacts" / f"{key}{FORMATS[form].suffix}"
-    kept, note = _from_cache(path)
+    kept, note = _from_cache(path, key)
     if kept:
         return path, kept
     plain = produce(checkpoint, of, _written_in(precision), cache)[0].read_bytes() if (of := FORMATS[form].of) else None
@@ -127,8 +127,8 @@ def _description(path: Path) -> Path:
     return path.with_suffix(path.suffix + ".json")
 
 
-def _from_cache(path: Path) -> tuple[Artifact | None, str | None]:
-    """The kept artifact if file and description agree, else None and, where something was there, what was wrong."""
+def _from_cache(path: Path, key: str) -> tuple[Artifact | None, str | None]:
+    """The kept artifact if file, description and key agree; else None and, of what was there, what was wrong."""
     if not path.exists():
         return None, None
     try:
@@ -138,4 +138,6 @@ def _from_cache(path: Path) -> tuple[Artifact | None, str | None]:
         return None, "rebuilt: the cached file had no readable description"
     if hashlib.sha256(path.read_bytes()).hexdigest() != artifact.sha256:
         return None, "rebuilt: the cached file did not match its hash"
+    if artifact.key != key:
+        return None, "rebuilt: the cached file was made of something else"
     return artifact, None

@@ -13,7 +13,7 @@ from nervbench.model.checkpoint import Checkpoint
 def rewritten(content: bytes, checkpoint: Checkpoint, precision: str) -> tuple[bytes, tuple[str, ...]]:
     """An ONNX file of the same meaning, and what came of each rule; in int8, of nearly the same.
 
-    Raises ExportError where a rule broke the graph.
+    Raises ExportError where a rule broke the graph, and where nothing of it could be made int8.
     """
     import onnx  # noqa: PLC0415 (slow to import, and other formats do without)
 
@@ -35,4 +35,7 @@ def rewritten(content: bytes, checkpoint: Checkpoint, precision: str) -> tuple[b
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         msg = f"the rewritten ONNX graph is not valid: {error}"
         raise ExportError(msg) from error
+    if precision == "int8" and not outcomes[-1].places:
+        msg = f"nothing could be made int8: {outcomes[-1].reason}"
+        raise ExportError(msg)
     return model.SerializeToString(), tuple(f"rewrite {outcome}" for outcome in outcomes)

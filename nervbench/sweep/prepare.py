@@ -128,6 +128,7 @@ def _source(cache: Path, clip: clips.Clip, size: clips.Size, resample: str) -> P
                 array[start : start + len(piece)] = piece
                 start += len(piece)
             array.flush()
+        reference.vouch(path)
     return path
 
 

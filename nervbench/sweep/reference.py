@@ -1,7 +1,11 @@
-"""The reference frames of a model, fp32 eager: one file a frame, so that a run makes only those that it compares."""
+"""The reference frames of a model, fp32 eager: one file a frame, so that a run makes only those that it compares.
+
+All that a case is compared with rests on them and on the source, so beside each kept array lies its SHA-256.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,12 +29,12 @@ def read(folder: Path, indices: Iterable[int]) -> Frames:
 
 
 def whole(path: Path, shape: tuple[int, ...]) -> bool:
-    """Whether a kept array is there, of this shape, uint8, and as long as it says; a damaged one is made anew."""
+    """Whether a kept array is there, of this shape, uint8, and what was written; a damaged one is made anew."""
     try:
         array = np.load(path, mmap_mode="r")
+        return bool(array.shape == shape and array.dtype == np.uint8 and _digest(path).read_text() == _sha256(path))
     except (OSError, ValueError, EOFError):
         return False
-    return bool(array.shape == shape and array.dtype == np.uint8)
 
 
 def save_array(path: Path, array: Frames) -> None:
@@ -38,3 +42,18 @@ def save_array(path: Path, array: Frames) -> None:
     buffer = io.BytesIO()
     np.save(buffer, array)
     write_atomically(path, buffer.getvalue())
+    vouch(path)
+
+
+def vouch(path: Path) -> None:
+    """Note what an array is that has just been written."""
+    write_atomically(_digest(path), _sha256(path))
+
+
+def _digest(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

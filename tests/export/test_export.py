@@ -184,6 +184,20 @@ def test_damaged(source: Checkpoint, tmp_path: Path, suffix: str, damage: bytes 
     assert produce(source, FAST, "fp32", tmp_path) == (again, rebuilt)
 
 
+def test_of_another_model(source: Checkpoint, tmp_path: Path) -> None:
+    """A file and its description that belong together, but to another model, are not taken for this one's."""
+    path, artifact = produce(source, FAST, "fp32", tmp_path)
+    other, _ = produce(checkpoint.seeded(source.spec, 99), FAST, "fp32", tmp_path)
+    for suffix in ("", ".json"):
+        path.with_name(path.name + suffix).write_bytes(other.with_name(other.name + suffix).read_bytes())
+    _, rebuilt = produce(source, FAST, "fp32", tmp_path)
+
+    assert rebuilt == dataclasses.replace(
+        artifact, notes=("rebuilt: the cached file was made of something else",), sha256=rebuilt.sha256
+    )
+    assert checkpoint.load(path).sha256() == source.sha256()
+
+
 def test_exporter_fails(source: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever an exporter raises is an ExportError with its words."""
 
@@ -225,6 +239,13 @@ def test_int8(source: Checkpoint, cache: Path) -> None:
     assert any(note.startswith("rewrite convolutions in int8: applied in ") for note in artifact.notes)
     assert artifact.size_bytes < plain.size_bytes
     assert produce(source, "onnx_rewritten", "int8", cache) == (path, artifact)
+
+
+def test_nothing_in_int8(source: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph of which nothing could be made int8 is not kept as one that is."""
+    monkeypatch.setattr("nervbench.export.rewrites.ranges_of", lambda _: [None] * 99)
+    with pytest.raises(ExportError, match=r"nothing could be made int8: the graph has \d convolutions"):
+        produce(source, "onnx_rewritten", "int8", tmp_path)
 
 
 def test_rewritten_of_the_kept_file(source: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,10 +18,17 @@ SHAPE = (4, 6, 3)
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda data: b"", lambda data: data[:40], lambda data: data[:-5], lambda data: b"x" * len(data)]
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[:40],
+        lambda data: data[:-5],
+        lambda data: b"x" * len(data),
+        lambda data: data[:-1] + b"\1",
+    ],
 )
 def test_damaged(tmp_path: Path, damage: object) -> None:
-    """A frame that is empty, cut off or overwritten is not whole; nor is one of another size."""
+    """A frame that is empty, cut off or overwritten, if only in one value, is not whole; nor is one of another size."""
     path = tmp_path / "1.npy"
     assert not reference.whole(path, SHAPE)
     reference.save_array(path, np.zeros(SHAPE, np.uint8))
