@@ -59,7 +59,7 @@ class Aoti:
 
 def _compiled(opening: Opening) -> bytes:
     """The package of the network for exactly this batch. Raises LoadError with the compiler's own words."""
-    example_B = torch.from_numpy(time_positions(0, opening.batch, opening.frames))
+    example_B = torch.from_numpy(time_positions(0, opening.batch, opening.frames)).to(opening.device.kind)
     with tempfile.TemporaryDirectory(prefix="nervbench-") as folder, torch.no_grad():
         path = Path(folder) / "network.pt2"
         try:

@@ -7,7 +7,7 @@ artifact it opens for a precision, refuses with the reason what it cannot run, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -167,6 +167,11 @@ def time_positions(index: int, batch: int, frames: int) -> npt.NDArray[np.float3
 
 
 def capability_of(card: DeviceCard) -> Capability | None:
-    """The compute capability among a card's features: ``sm_75`` is (7, 5), ``sm_120`` is (12, 0); else None."""
-    found = (re.fullmatch(r"sm_(\d+)(\d)[a-z]?", feature) for feature in card.features)
-    return next(((int(match[1]), int(match[2])) for match in found if match), None)
+    """The compute capability among a card's features; None if there is none."""
+    return next(iter(capabilities(card.features)), None)
+
+
+def capabilities(words: Iterable[str]) -> tuple[Capability, ...]:
+    """The compute capabilities among words: ``sm_75`` is (7, 5), ``sm_120`` and ``sm_120a`` are (12, 0)."""
+    found = (re.fullmatch(r"sm_(\d+)(\d)[a-z]?", word) for word in words)
+    return tuple((int(match[1]), int(match[2])) for match in found if match)

@@ -6,6 +6,8 @@ Written against Triton's documentation and run by its interpreter; no GPU has ru
 from __future__ import annotations
 
 import importlib.util
+import re
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +23,9 @@ from nervbench.runtime.blocks import pieces, shuffling
 
 if TYPE_CHECKING:
     from nervbench_kernels.ops.fused_block import FusedBlock
+
+SINCE = (3, 4)
+"""The first Triton that can be told what is to be kept, and asked who runs a kernel, as these ask it."""
 
 
 class FusedSession(torch_session.TorchSession):
@@ -88,6 +93,8 @@ class Fused:
             return "Triton needs an NVIDIA GPU, and this device is none; our own kernels for a CPU: winograd"
         if importlib.util.find_spec("triton") is None:
             return "Triton, which compiles these kernels, is not installed: pip install triton"
+        if tuple(map(int, re.findall(r"\d+", found := metadata.version("triton"))[:2])) < SINCE:
+            return f"Triton {found} is too old for these kernels; pip install 'triton>={SINCE[0]}.{SINCE[1]}'"
         return torch_session.refusal(device, precision) or torch_session.compiler_missing(device)
 
     def open(self, opening: Opening) -> Session:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -32,8 +33,11 @@ from nervbench.records import DeviceCard, Operator
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session, time_positions
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
-PROVIDERS: dict[str, dict[str, str]] = {CPU: {}, CUDA: {"use_tf32": "0"}, TENSORRT: {}}
-"""Providers and what they are told: fp32 is fp32. TensorRT's engines are not cached: nobody would check them."""
+PROVIDERS: dict[tuple[str, str], dict[str, str]] = {
+    (CUDA, "fp32"): {"use_tf32": "0"},
+    (TENSORRT, "fp16"): {"trt_fp16_enable": "1"},
+}
+"""What providers are told in a precision: fp32 is fp32. TensorRT's engines are not cached: nobody would check them."""
 PRECISIONS = {CPU: ("fp32",), CUDA: ("fp32", "fp16"), TENSORRT: ("fp32", "fp16")}
 WARNINGS_AND_WORSE = 2
 RECORD = "session.record_ep_graph_assignment_info"
@@ -141,7 +145,10 @@ class Ort:
             return operators(json.loads(written.read_text()), len(starts))
 
     def _loaded(self, opening: Opening, options: Any) -> Any:
-        chosen = [(self.provider, PROVIDERS[self.provider])]
+        chosen = [(self.provider, PROVIDERS.get((self.provider, opening.precision), {}))]
+        if self.provider == TENSORRT:
+            # It lets TensorRT take TF32 for fp32 and has no option against it: microsoft/onnxruntime, issue 26029.
+            os.environ["NVIDIA_TF32_OVERRIDE"] = "0"  # noqa: TID251 (told to NVIDIA's libraries, in this process)
         try:
             session = onnxruntime.InferenceSession(str(opening.path), options, providers=chosen)
         except Exception as error:

@@ -17,7 +17,7 @@ from nervbench.model import checkpoint
 from nervbench.model.network import FrameDecoder
 from nervbench.model.precision import cast
 from nervbench.records import DeviceCard
-from nervbench.runtime.base import NOTHING_YET, Frames, Opening, capability_of, time_positions
+from nervbench.runtime.base import NOTHING_YET, Frames, Opening, capabilities, capability_of, time_positions
 
 PACKAGES = ("torch",)
 PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}
@@ -108,12 +108,25 @@ def channels_last(network: FrameDecoder) -> FrameDecoder:
 
 def refusal(device: DeviceCard, precision: str) -> str | None:
     """What no PyTorch runtime here can do on a device."""
+    if too_old := _not_built_for(device):
+        return too_old
     possible = PRECISIONS.get(device.kind, ())
     if precision in possible:
         return None
     kind = {"cpu": "a CPU", "cuda": "a GPU"}.get(device.kind, device.kind)
     known = ", ".join(possible) or "nothing"
     return f"{precision} is not available in the PyTorch runtimes on {kind}; possible: {known}"
+
+
+def _not_built_for(device: DeviceCard) -> str | None:
+    """Why this PyTorch has no kernel for a GPU: it is older than all that the build has code for."""
+    capability = capability_of(device) if device.kind == "cuda" else None
+    built = sorted(capabilities(torch.cuda.get_arch_list()))
+    if not capability or not built or capability >= built[0]:
+        return None
+    oldest, this = ("{}.{}".format(*each) for each in (built[0], capability))
+    build = f"PyTorch {torch.__version__} is built for GPUs of compute capability {oldest} and newer"
+    return f"{build}, this one has {this}; its wheels for CUDA 12.6 (cu126) go back to 5.0, up to PyTorch 2.14"
 
 
 def compiler_missing(device: DeviceCard) -> str | None:

@@ -87,9 +87,8 @@ def _bytes(told: dict[str, Any]) -> int:
     """Tensors in and out, weights and bias, once. Raises LookupError or ValueError where a size is not told."""
     tensors = [*told["Inputs"], *told["Outputs"]]
     held = [told[name] for name in ("Weights", "Bias") if told.get(name)]
-    return sum(_count(each["Dimensions"]) * _size(_type(each)) for each in tensors) + sum(
-        each["Count"] * _size(each["Type"]) for each in held
-    )
+    moved = sum(_count(each["Dimensions"]) * _size(_type(each)) for each in tensors)
+    return moved + sum(int(each["Count"]) * _size(each["Type"]) for each in held)
 
 
 def _count(dimensions: Sequence[int]) -> int:

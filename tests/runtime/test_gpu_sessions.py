@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import math
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -161,6 +162,37 @@ def test_fused_refusal(features: tuple[str, ...], kind: str, precision: str, say
     pytest.importorskip("triton")
     assert says in (fused.RUNTIME.refusal(card(*features, kind=kind), precision) or "")
     assert fused.RUNTIME.refusal(card("sm_90"), "bf16") is None
+
+
+@pytest.mark.parametrize(
+    ("feature", "built", "says"),
+    [
+        (
+            "sm_60",
+            ["sm_75", "sm_80", "compute_120"],
+            "of compute capability 7.5 and newer, this one has 6.0; its wheels",
+        ),
+        ("sm_61", ["sm_60", "sm_70"], None),
+        ("sm_90", ["sm_120a", "sm_80"], None),
+        ("sm_60", [], None),
+        ("avx2", ["sm_75"], None),
+    ],
+)
+def test_too_old(feature: str, built: list[str], says: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU for which this PyTorch has no code is refused before anything crashes on it."""
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built)
+    found = torch_session.refusal(card(feature), "fp32")
+
+    assert (found is None) if says is None else (says in (found or ""))
+
+
+def test_old_triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Triton without what the kernels ask for is refused with the version to install."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(metadata, "version", {"triton": "3.3.1"}.__getitem__)
+    assert fused.RUNTIME.refusal(card("sm_90"), "bf16") == (
+        "Triton 3.3.1 is too old for these kernels; pip install 'triton>=3.4'"
+    )
 
 
 def test_fused_without_triton(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,10 +48,11 @@ def test_profile(version: str, install: Any, given: Opening) -> None:
     conv, gone = RUNTIME.profile(given, STARTS)
 
     assert isinstance(RUNTIME, WithProfile)
-    assert (conv.name, conv.kind, conv.seconds) == ("conv", "Convolution", pytest.approx(3e-3))
+    assert (conv.name, conv.kind) == ("conv", "Convolution")
+    assert (conv.seconds, gone.seconds) == pytest.approx((3e-3, 5e-4))
     assert conv.flop == 2 * 2 * 16 * 5 * 4 * 8 * 9
     assert conv.bytes == 4 * (2 * 8 * 20 + 2 * 16 * 20 + 16 * 72 + 16)
-    assert (gone.kind, gone.seconds, gone.flop, gone.bytes) == ("layer", pytest.approx(5e-4), None, None)
+    assert (gone.kind, gone.flop, gone.bytes) == ("layer", None, None)
     assert len(module.behaviour.called("build")) == 1
     assert module.behaviour.called("inspect") == [("IExecutionContext",)]
 
