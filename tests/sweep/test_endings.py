@@ -81,7 +81,7 @@ def test_ending(sweep: Sweep, name: str) -> None:
 def test_killed_for_memory(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Linux counts one more process that it ended for want of memory, a killed worker was that one."""
     monkeypatch.setattr(process, "memory_kills", itertools.count().__next__)
-    results, _ = ended(studio.plan(studio.root / "killed", [f"{name}/{PLAIN}" for name in ("killed", "segfaults")]))
+    results, _ = ended(studio.plan(studio.root / "memory", [f"{name}/{PLAIN}" for name in ("killed", "segfaults")]))
 
     assert results["killed"].status == Status.OUT_OF_MEMORY
     assert results["killed"].reason == "the worker was ended by SIGKILL because the system's memory ran out"

@@ -71,11 +71,13 @@ def started(studio: Studio, *words: object) -> Iterator[subprocess.Popen[str]]:
 def worker_of(process: subprocess.Popen[str], case: str) -> psutil.Process:
     """The process that measures a case, once it hangs, having started another."""
     assert process.stderr
+    said = []
     for line in process.stderr:
+        said.append(line)
         if f"{case} …" in line:
             break
     else:
-        pytest.fail("the case never began")
+        pytest.fail(f"the case never began: {''.join(said)}")
     parent = psutil.Process(process.pid)
     for _ in range(400):
         if len(children := parent.children(recursive=True)) > 1:
