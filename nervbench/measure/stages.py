@@ -3,6 +3,9 @@
 Decode (embedding, network and conversion to bytes: each by itself where the session can, most runtimes do them as one),
 bring to the host, write. First in turn, each stage timed by itself; then the same frames again with the writer in a
 thread of its own, as a program that exports a video would do it.
+
+An encoder takes frames in, returns at once, and works on in threads of its own on the dozens that it looks ahead. So in
+turn means that all frames are decoded before the first is written, and that writing ends when the file is whole.
 """
 
 from __future__ import annotations
@@ -10,17 +13,20 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 from nervbench.measure.scenario import Clock, Decoder
 from nervbench.records import Stages
-from nervbench.runtime.base import InParts
+from nervbench.runtime.base import Frames, InParts
 
-Write = Callable[[Iterator[Any]], None]
+Write = Callable[[Iterator[Frames]], None]
 """Takes every batch of frames (B, H, W, 3) uint8 from an iterator, and is done when it returns."""
 
 AHEAD = 2
 """Decoded batches that may wait for the writer."""
+KEPT_BYTES = 1 << 30
+"""Frames that are kept until they are written in turn, at most, after the first batch."""
 LOOK_S = 0.1
 END = object()
 
@@ -28,45 +34,56 @@ END = object()
 def stages(
     session: Decoder, clock: Clock, starts: Iterable[int], budget_s: float, write: Write, observe: Callable[[int], None]
 ) -> Stages:
-    """Decode, fetch and write the batches at ``starts`` until half of ``budget_s`` is spent, then all of them again.
+    """Decode and fetch the batches at ``starts`` until a third of ``budget_s`` is spent or 1 GiB kept, then write them.
 
-    ``observe(start)`` is called between batches of the first pass, outside every timed span. Raises what the writer
-    raises.
+    Then all of them again, overlapped. ``observe(start)`` is called between batches of the first pass, outside every
+    timed span. Raises what the writer raises.
     """
     session.decode(0)  # the first call of all loads and compiles; it belongs to no stage
     clock.synchronize()
-    times: dict[str, list[float]] = {"decode": [], "fetch": [], "write": []}
+    times: dict[str, list[float]] = {"decode": [], "fetch": []}
     parts: dict[str, list[float]] = {}
     done: list[int] = []
-
-    def one_by_one() -> Iterator[Any]:
-        began = clock.now()
-        for start in starts:
-            before = clock.now()
-            _decode(session, clock, start, parts)
-            clock.synchronize()
-            decoded = clock.now()
-            frames = session.fetch()
-            fetched = clock.now()
-            yield frames
-            times["write"].append(clock.now() - fetched)
-            times["decode"].append(decoded - before)
-            times["fetch"].append(fetched - decoded)
-            done.append(start)
-            observe(start)
-            if clock.now() - began >= budget_s / 2:
-                return
-
-    write(one_by_one())
+    kept: list[Frames] = []
+    began = clock.now()
+    for start in starts:
+        before = clock.now()
+        _decode(session, clock, start, parts)
+        clock.synchronize()
+        decoded = clock.now()
+        kept.append(session.fetch())
+        times["fetch"].append(clock.now() - decoded)
+        times["decode"].append(decoded - before)
+        done.append(start)
+        observe(start)
+        if clock.now() - began >= budget_s / 3 or (len(kept) + 1) * kept[0].nbytes > KEPT_BYTES:
+            break
+    write_s = _written(clock, kept, write)
+    kept.clear()
     began = clock.now()
     _overlapped(session, clock, done, write)
     return Stages(
         decode_s=tuple(times["decode"]),
         fetch_s=tuple(times["fetch"]),
-        write_s=tuple(times["write"]),
+        write_s=write_s,
         overlapped_wall_s=clock.now() - began,
         parts_s={name: tuple(each) for name, each in parts.items()},
     )
+
+
+def _written(clock: Clock, kept: list[Frames], write: Write) -> tuple[float, ...]:
+    """For how long the writer had each batch; the first counts its opening, the last all until the file is whole."""
+    moments = [clock.now()]
+
+    def each() -> Iterator[Frames]:
+        for number, frames in enumerate(kept):
+            if number:
+                moments.append(clock.now())
+            yield frames
+
+    write(each())
+    moments.append(clock.now())
+    return tuple(after - before for before, after in pairwise(moments))
 
 
 def _decode(session: Decoder, clock: Clock, start: int, parts: dict[str, list[float]]) -> None:

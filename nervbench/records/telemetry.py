@@ -66,6 +66,8 @@ class Stages:
     """Seconds a batch of the scenario ``to_file``: decode, fetch to the host, write to a video file; one after another.
 
     ``parts_s`` takes decode to pieces, by name in order, where the session computes them one after the other.
+    ``write_s`` is for how long the writer had each batch: its sum counts, for an encoder puts off most of its work, and
+    the last entry is everything until the file was whole.
     ``overlapped_wall_s`` is what the same batches took with the writer in a thread of its own, all together.
     ``unpack_s`` is from the checkpoint's file to its tensors, once: decoded and dequantised where it is coded.
     """
