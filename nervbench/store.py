@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -54,6 +54,7 @@ KEYS = (
     "fidelity",
     "doubts",
     "profile",
+    "wall_s",
 )
 """The keys of a line, in its order."""
 
@@ -77,9 +78,31 @@ def line_of(fields: dict[str, Any], what: str) -> str:
 def from_line(line: str) -> Result:
     """The result of one line; keys that this version does not know are ignored.
 
-    Raises ResultsError where the line is not a result, holds a NaN or an infinity, or has a newer schema.
+    Raises ResultsError where the line is not a result, holds a NaN or an infinity, numbers that no measurement gives,
+    or has a newer schema.
     """
-    return valid(line, Result, SCHEMA)
+    result = valid(line, Result, SCHEMA)
+    if impossible := next(_impossible(result), None):
+        raise ResultsError(impossible)
+    return result
+
+
+def _impossible(result: Result) -> Iterator[str]:
+    """What contradicts itself or nature: those who compute with a result divide by these and count on the rest."""
+    if result.case.batch < 1:
+        yield f"case.batch: {result.case.batch}; a batch is 1 frame or more"
+    if any(sample <= 0 for sample in result.samples_s):
+        yield f"samples_s: {min(result.samples_s):g}; a decode takes more than 0 seconds"
+    seen = result.telemetry
+    if seen and seen.calls_per_sample < 1:
+        yield f"telemetry.calls_per_sample: {seen.calls_per_sample}; a sample is 1 call or more"
+    if seen and (played := seen.playback):
+        if played.rate_hz <= 0:
+            yield f"telemetry.playback.rate_hz: {played.rate_hz:g}; a display has a rate over 0"
+        if len(played.ticks) != len(played.late_s):
+            yield f"telemetry.playback: {len(played.ticks)} ticks, but {len(played.late_s)} entries in late_s"
+    if seen and (stages := seen.stages) and not len(stages.decode_s) == len(stages.fetch_s) == len(stages.write_s):
+        yield "telemetry.stages: decode_s, fetch_s and write_s have not the same number of entries"
 
 
 def valid(line: str, kind: type[Record], schema: int) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from nervbench import store
 from nervbench.errors import OutputError, ResultsError
-from nervbench.records import Ceilings, DeviceCard, Doubt, Quality, Result, Status, Telemetry, case_of
+from nervbench.records import Ceilings, DeviceCard, Doubt, Playback, Quality, Result, Stages, Status, Telemetry, case_of
 
 CASE = case_of("nerv-s", "bf16", "ov", 1, "single_stream", "seeded:0")
 CARD = DeviceCard("cpu", "a processor", 2, 2, None, {"l2": 1024}, None, ("avx2",), Ceilings({"fp32": 1e11}, None, 3.0))
@@ -29,7 +30,7 @@ def changed(result: Result, **top: object) -> str:
 
 @given(
     reason=st.none() | st.text(),
-    samples=st.lists(st.floats(0, 1e9), max_size=5),
+    samples=st.lists(st.floats(0, 1e9, exclude_min=True), max_size=5),
     doubt=st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False), max_size=3),
 )
 def test_round_trip(reason: str | None, samples: list[float], doubt: dict[str, float]) -> None:
@@ -44,7 +45,7 @@ def test_keys_of_a_line() -> None:
     """A line has exactly the documented keys, in their order."""
     assert tuple(json.loads(store.to_line(RESULT))) == (
         *("schema", "case", "status", "reason", "device", "environment", "artifact", "cost"),
-        *("samples_s", "telemetry", "quality", "fidelity", "doubts", "profile"),
+        *("samples_s", "telemetry", "quality", "fidelity", "doubts", "profile", "wall_s"),
     )
 
 
@@ -61,6 +62,29 @@ def test_undecodable_path_in_a_reason() -> None:
     """A reason with the bytes of an undecodable file name is stored readable instead of failing."""
     result = replace(RESULT, reason="no file \udcff.onnx")
     assert store.from_line(store.to_line(result)).reason == "no file ?.onnx"
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "says"),
+    [
+        ('"batch": 1', '"batch": 0', "case.batch: 0; a batch is 1 frame or more"),
+        ("[0.5, 0.25]", "[0.5, 0.0]", "samples_s: 0; a decode takes more than 0 seconds"),
+        ("[0.5, 0.25]", "[0.5, -1.0]", "samples_s: -1; a decode"),
+        ('"calls_per_sample": 1', '"calls_per_sample": 0', "telemetry.calls_per_sample: 0; a sample is 1 call"),
+        ('"rate_hz": 25.0', '"rate_hz": 0.0', "telemetry.playback.rate_hz: 0; a display"),
+        ('"ticks": [0, 1]', '"ticks": [0]', "telemetry.playback: 1 ticks, but 2 entries in late_s"),
+        ('"write_s": [0.1]', '"write_s": []', "telemetry.stages: decode_s, fetch_s and write_s have not the same"),
+    ],
+)
+def test_reading_refuses_what_no_measurement_gives(text: str, other: str, says: str) -> None:
+    """Numbers that those who compute with a result divide by, or pair with others, are checked once, when read."""
+    playback = Playback(25.0, 0.1, (0, 1), (0.0, -0.01), 0, (), 0.2)
+    told = Telemetry(stages=Stages((0.2,), (0.1,), (0.1,), 0.3), playback=playback)
+    line = store.to_line(replace(RESULT, telemetry=told))
+    assert text in line
+    store.from_line(line)
+    with pytest.raises(ResultsError, match=re.escape(says)):
+        store.from_line(line.replace(text, other))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

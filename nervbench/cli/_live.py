@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nervbench.sweep.live import Live, Rule
 
 NAME = re.compile(
-    r"(?P<model>[^/]+)/(?P<precision>[^/]+)/(?P<runtime>[^/]+)/b(?P<batch>[1-9][0-9]{0,3})(?P<offline>/offline)?"
+    r"(?P<model>[^/]+)/(?P<precision>[^/]+)/(?P<runtime>[^/]+)/b(?P<batch>[1-9][0-9]{0,3})(?P<other>/.+)?"
 )
 
 
@@ -28,20 +28,23 @@ def case_named(name: str, bench: Bench) -> Case:
     """
     from nervbench import plugins
     from nervbench.errors import ConfigError, unknown
-    from nervbench.records import OFFLINE, PRECISIONS, SINGLE_STREAM, case_of
+    from nervbench.records import PRECISIONS, SINGLE_STREAM, case_of
 
     found = NAME.fullmatch(name)
     if not found:
         msg = f"{name!r} is no name of a case; such as nerv-xs/fp32/ov/b1 (model, precision, runtime, b and the batch)"
+        raise ConfigError([msg])
+    if found["other"]:
+        alone = name.removesuffix(found["other"])
+        msg = f"{name}: cases take turns decode by decode; no scenario or protocol is compared live, so write {alone}"
         raise ConfigError([msg])
     weights = {entry.name: entry.weights for entry in bench.models}
     known = {"model": weights, "precision": PRECISIONS, "runtime": plugins.names(plugins.RUNTIMES)}
     problems = [unknown(kind, found[kind], names) for kind, names in known.items() if found[kind] not in names]
     if problems:
         raise ConfigError(problems, name)
-    scenario = OFFLINE if found["offline"] else SINGLE_STREAM
     model = found["model"]
-    return case_of(model, found["precision"], found["runtime"], int(found["batch"]), scenario, weights[model])
+    return case_of(model, found["precision"], found["runtime"], int(found["batch"]), SINGLE_STREAM, weights[model])
 
 
 def bench_of(path: Path | None) -> Bench:
@@ -61,7 +64,7 @@ def bench_of(path: Path | None) -> Bench:
     return config.Bench(models, (config.MatrixEntry(tuple(MODELS), ("eager",)),))
 
 
-def live(names: Sequence[str], bench: Bench, rule: Rule, cache: Path | None) -> Live:
+def live(names: Sequence[str], bench: Bench, rule: Rule, place: str) -> Live:
     """Compare two named cases, or one with itself, telling on stderr what begins."""
     import tempfile
 
@@ -72,9 +75,9 @@ def live(names: Sequence[str], bench: Bench, rule: Rule, cache: Path | None) -> 
     from nervbench.sweep.local import Plan, told
 
     cases = tuple(dict.fromkeys(case_named(name, bench) for name in names))
-    kept = writable_folder(cache or platformdirs.user_cache_path("nervbench"))
+    kept = writable_folder(platformdirs.user_cache_path("nervbench"))
     with tempfile.TemporaryDirectory(prefix="nervbench-") as scratch:  # for pictures, which nobody asked for here
-        steps = compare_live(Plan(bench, cases, len(cases), Path(scratch), kept.resolve()), rule)
+        steps = compare_live(Plan(bench, cases, len(cases), Path(scratch), kept.resolve(), place), rule)
         return told(steps, lambda event: click.echo(f"{event.text} …", err=True))
 
 

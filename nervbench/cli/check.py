@@ -40,8 +40,9 @@ def command(
 ) -> int:
     """Hold RESULTS (a results file or a run folder) against a baseline, case by case.
 
-    Exit codes: 0 same or faster; 2 slower by more than --fail-on; 3 undecided, the interval reaches beyond it;
-    1 something could not be compared: a case is missing, failed, or was measured otherwise than its baseline.
+    Exit codes: 0 same or faster; 2 a case is slower by more than --fail-on, whatever becomes of the others;
+    1 something could not be compared: a case is missing, failed, or was measured otherwise than its baseline;
+    3 undecided, the interval reaches beyond --fail-on.
 
     \b
     Example:  nervbench check runs/now --baseline baseline.jsonl --fail-on 3%
@@ -75,10 +76,11 @@ def command(
             show(found, words)
         _say("without a number in the baseline, not checked", no_number)
         _say("not in the baseline, not checked", new)
-    if not found or None in words:
+    if unchecked := not found or None in words:
         click.echo("error: not every case of the baseline could be checked", err=True)
-        return ERROR
-    return SLOWER if Word.SLOWER in words else UNDECIDED if Word.UNDECIDED in words else 0
+    if Word.SLOWER in words:
+        return SLOWER
+    return ERROR if unchecked else UNDECIDED if Word.UNDECIDED in words else 0
 
 
 def _write(baseline: Path, measured: Sequence[Result]) -> int:

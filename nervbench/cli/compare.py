@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nervbench.cli._duration import DURATION
 from nervbench.compare.verdict import LEVEL as VERDICT_LEVEL
+from nervbench.records import PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from nervbench.compare.ledger import Difference
     from nervbench.compare.unpaired import Comparison
     from nervbench.compare.verdict import Word
+    from nervbench.sweep.live import Rule
 
 REFUSED, SLOWER, UNDECIDED = 1, 2, 3
 WIDE = 160  # columns where the output is a file or a pipe
@@ -85,7 +88,8 @@ BETWEEN = click.option(
 @ALLOW
 @BETWEEN
 @click.option("--live", is_flag=True, help="A and B are names of cases: both run here and take turns.")
-@click.option("--for", "budget_s", default=60.0, show_default=True, help="Seconds for --live.")
+@click.option("--for", "budget_s", type=DURATION, default="60s", show_default=True, help="How long, for --live.")
+@click.option("--device", "place", type=click.Choice(PLACES), default=PLACES[0], show_default=True, help="For --live.")
 @click.option(
     "--bench", type=click.Path(path_type=Path), help="Clip and weights for --live.  [default: those that are shipped]"
 )
@@ -100,6 +104,7 @@ def command(
     between: float,
     live: bool,
     budget_s: float,
+    place: str,
     bench: Path | None,
     as_json: bool,
 ) -> int:
@@ -117,7 +122,10 @@ def command(
     from nervbench.compare.verdict import Word
 
     if live:
-        return _compare_live((a, b), bench, budget_s, level, fail_on, as_json)
+        from nervbench.sweep.live import BOUND as LIVE_BOUND
+        from nervbench.sweep.live import Rule
+
+        return _compare_live((a, b), bench, place, Rule(budget_s, level, fail_on or LIVE_BOUND), fail_on, as_json)
     found = _compare_files(a, b, only, level, BOUND if fail_on is None else fail_on, allow, between)
     words = words_of(found, fail_on)
     if as_json:
@@ -132,14 +140,13 @@ def command(
 
 
 def _compare_live(
-    names: tuple[str, str], bench: Path | None, budget_s: float, level: float, fail_on: float | None, as_json: bool
+    names: tuple[str, str], bench: Path | None, place: str, rule: Rule, fail_on: float | None, as_json: bool
 ) -> int:
     """Two named cases, here and now."""
     from nervbench.cli import _live
     from nervbench.compare.verdict import Word, gate
-    from nervbench.sweep.live import BOUND, Rule
 
-    found = _live.live(names, _live.bench_of(bench), Rule(budget_s, level, fail_on or BOUND), None)
+    found = _live.live(names, _live.bench_of(bench), rule, place)
     click.echo(_live.as_json(names, found) if as_json else _live.in_words(names, found))
     if fail_on is None:
         return 0

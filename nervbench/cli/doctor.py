@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nervbench.cli._duration import DURATION
 from nervbench.records import PLACES
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ MEASURED = ("fp32", "bf16", "int8")
 @click.option("--probe", is_flag=True, help="Also measure the ceilings (about 6 seconds of full load).")
 @click.option("--noise", is_flag=True, help="Instead: compare a case with itself, live. What could be seen here?")
 @click.option("--case", default="nerv-xs/fp32/ov/b1", show_default=True, help="The case for --noise.")
-@click.option("--for", "budget_s", default=60.0, show_default=True, help="Seconds for --noise.")
+@click.option("--for", "budget_s", type=DURATION, default="60s", show_default=True, help="How long, for --noise.")
 def command(as_json: bool, place: str, probe: bool, noise: bool, case: str, budget_s: float) -> None:
     """Show this device, which runtime can run in which precision, and what would make the rest run.
 
@@ -34,7 +35,7 @@ def command(as_json: bool, place: str, probe: bool, noise: bool, case: str, budg
               nervbench doctor --noise --for 60
     """  # noqa: D301 (click wants the character)
     if noise:
-        _noise(case, budget_s, as_json)
+        _noise(case, place, budget_s, as_json)
         return
     from nervbench import plugins
     from nervbench.device.gpus import gpus
@@ -92,21 +93,28 @@ def _show(card: DeviceCard, answers: Answers, gpus_found: str) -> None:
     console.print(runtimes)
 
 
-def _noise(case: str, budget_s: float, as_json: bool) -> None:
+def _noise(case: str, place: str, budget_s: float, as_json: bool) -> None:
     """A case against itself: how much do equals differ, and what is the least difference to be seen in this time?"""
     from nervbench.cli import _live
     from nervbench.compare.verdict import LEVEL, Word
     from nervbench.sweep.live import BOUND, Rule
 
-    found = _live.live([case], _live.bench_of(None), Rule(budget_s, LEVEL, BOUND), None)
+    rule = Rule(budget_s, LEVEL, BOUND)
+    found = _live.live([case], _live.bench_of(None), rule, place)
     if as_json:
         click.echo(_live.as_json([case], found))
         return
     verdict = found.verdict
+    most = dataclasses.replace(rule, budget_s=4 * budget_s).pairs
+    advice = (
+        "to halve that, take four times as long (--for) or quieten the machine."
+        if most == 4 * rule.pairs
+        else f"more time makes that less by no more than {most} pairs of processes do instead of {rule.pairs}; "
+        "a quieter machine does."
+    )
     click.echo(
         f"{case} against itself for {found.wall_s:.0f} s: the times of equals differed by {verdict.ratio - 1:+.2%}. "
-        f"A difference under {verdict.smallest_effect:.2%} would not be seen in this time; to halve that, take four "
-        f"times as long (--for) or quieten the machine."
+        f"A difference under {verdict.smallest_effect:.2%} would not be seen in this time; {advice}"
     )
     if verdict.word in (Word.FASTER, Word.SLOWER):
         click.echo(f"This once equals were called different, which is to happen once in {1 / verdict.level:.0f} times.")

@@ -7,9 +7,12 @@ from before it until the device is done; nothing waits for earlier work before t
 the first call of all counts with whatever it loads, compiles or searches. FPS are the frames of all calls divided by
 the sum of their times. The frames stay where they are, as floats: no conversion to bytes is timed.
 
-Not replayed: the copy of the true frame to a GPU, which ``nerv`` leaves running when its clock starts (on a CPU there
-is none); that ``hnerv`` starts its clock after the embedding (under 0.01 % of the arithmetic); and that it counts a
-last, partial batch as a full one (a batch here goes on at the start of the clip, so it is full).
+Not replayed: that it goes on to the end of the clip, however long that takes (here a budget may end it, and the row
+says so); TF32, which PyTorch lets cuDNN use for convolutions on GPUs that have it and which is off here, as fp32 is to
+mean fp32 (the GPUs of the papers have none); the copy of the true frame to a GPU, which ``nerv`` leaves running when
+its clock starts (on a CPU there is none); that ``hnerv`` starts its clock after the embedding (under 0.01 % of the
+arithmetic); and that it counts a last, partial batch as a full one (a batch here goes on at the start of the clip, so
+it is full).
 """
 
 from __future__ import annotations
@@ -32,15 +35,16 @@ def replay(
     starts: range,
     budget_s: float,
     observe: Callable[[int], None],
+    samples: list[float],
 ) -> Timing:
     """Time ``repeats`` calls at each of ``starts``, in order; ``observe(start)`` is called after those of a start.
 
-    Ends after the last (``clip``) or, which published code does not, after the first at which ``budget_s`` is spent.
-    The network alone is called where the session can (see :class:`nervbench.runtime.base.ForwardOnly`).
+    Their times are added to ``samples``. Ends after the last (``clip``) or, which published code does not, after the
+    first at which ``budget_s`` is spent. The network alone is called where the session can (see
+    :class:`nervbench.runtime.base.ForwardOnly`).
     """
     call = session.forward if isinstance(session, ForwardOnly) else session.decode
     began = clock.now()
-    samples: list[float] = []
     for start in starts:
         for _ in range(repeats):
             before = clock.now()

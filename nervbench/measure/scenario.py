@@ -9,9 +9,12 @@ a decode ends with its frames on the host.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any, Protocol
 
 from nervbench.measure.stopping import stopped_by
@@ -20,6 +23,7 @@ from nervbench.settings import Stopping
 
 CALLS = {SINGLE_STREAM: 1, OFFLINE: 4, COLD: 1, TO_HOST: 1}
 """Decodes a sample."""
+NUMBER = struct.Struct("d")
 
 
 class Decoder(Protocol):
@@ -93,6 +97,26 @@ class ToHost:
         return self._frames
 
 
+class Spool(list[float]):
+    """Samples that are in a file too as they come, for whoever is left when this process ends before its time."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = path.open("ab", buffering=0)
+
+    def append(self, seconds: float) -> None:
+        """Add one; a disk that is full stops no measurement."""
+        super().append(seconds)
+        with suppress(OSError):
+            self._file.write(NUMBER.pack(seconds))
+
+
+def spooled(path: Path) -> tuple[float, ...]:
+    """The samples of such a file; what a kill has torn is left out."""
+    content = path.read_bytes()
+    return tuple(seconds for (seconds,) in NUMBER.iter_unpack(content[: len(content) // NUMBER.size * NUMBER.size]))
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Raw times in seconds a decode call, warm-up apart, and how they were taken."""
@@ -129,8 +153,9 @@ def measure(
     starts: Iterator[tuple[int, ...]],
     rule: Stopping,
     observe: Callable[[int], None],
+    samples: list[float],
 ) -> Timing:
-    """Time the decodes of ``starts``, one tuple a sample, until a rule stops them.
+    """Time the decodes of ``starts``, one tuple a sample, until a rule stops them; they are added to ``samples``.
 
     ``observe(start)`` is called after a sample with the start of its last decode, outside every timed span. A sample is
     the time of its decodes divided by their number; a warm-up call is one decode.
@@ -138,7 +163,6 @@ def measure(
     clock.synchronize()
     warm_up = [_timed(session, clock, next(starts)[-1:]) for _ in range(rule.warm_up)]
     began = clock.now()
-    samples: list[float] = []
     fired: str | None = None
     while fired is None:
         indices = next(starts)

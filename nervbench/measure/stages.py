@@ -32,16 +32,22 @@ END = object()
 
 
 def stages(
-    session: Decoder, clock: Clock, starts: Iterable[int], budget_s: float, write: Write, observe: Callable[[int], None]
+    session: Decoder,
+    clock: Clock,
+    starts: Iterable[int],
+    budget_s: float,
+    write: Write,
+    observe: Callable[[int], None],
+    decode_s: list[float],
 ) -> Stages:
     """Decode and fetch the batches at ``starts`` until a third of ``budget_s`` is spent or 1 GiB kept, then write them.
 
-    Then all of them again, overlapped. ``observe(start)`` is called between batches of the first pass, outside every
-    timed span. Raises what the writer raises.
+    Then all of them again, overlapped. Seconds of the first decodes are added to ``decode_s``. ``observe(start)`` is
+    called between batches of the first pass, outside every timed span. Raises what the writer raises.
     """
     session.decode(0)  # the first call of all loads and compiles; it belongs to no stage
     clock.synchronize()
-    times: dict[str, list[float]] = {"decode": [], "fetch": []}
+    fetch_s: list[float] = []
     parts: dict[str, list[float]] = {}
     done: list[int] = []
     kept: list[Frames] = []
@@ -52,8 +58,8 @@ def stages(
         clock.synchronize()
         decoded = clock.now()
         kept.append(session.fetch())
-        times["fetch"].append(clock.now() - decoded)
-        times["decode"].append(decoded - before)
+        fetch_s.append(clock.now() - decoded)
+        decode_s.append(decoded - before)
         done.append(start)
         observe(start)
         if clock.now() - began >= budget_s / 3 or (len(kept) + 1) * kept[0].nbytes > KEPT_BYTES:
@@ -63,8 +69,8 @@ def stages(
     began = clock.now()
     _overlapped(session, clock, done, write)
     return Stages(
-        decode_s=tuple(times["decode"]),
-        fetch_s=tuple(times["fetch"]),
+        decode_s=tuple(decode_s),
+        fetch_s=tuple(fetch_s),
         write_s=write_s,
         overlapped_wall_s=clock.now() - began,
         parts_s={name: tuple(each) for name, each in parts.items()},

@@ -54,7 +54,11 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One case, ended. ``samples_s`` are seconds a decode call, in order; empty unless the case was timed."""
+    """One case, ended. ``samples_s`` are seconds a decode call, in order; empty unless the case was timed.
+
+    A case that ended otherwise than OK while it was timed keeps those until then, with the doubt ``cut_off``: they
+    are no result. ``wall_s`` are the seconds of its process, from start to end; None where none was started.
+    """
 
     case: Case
     status: Status
@@ -69,4 +73,5 @@ class Result:
     fidelity: Fidelity | None = None
     doubts: tuple[Doubt, ...] = ()
     profile: Profile | None = None
+    wall_s: float | None = None
     schema: int = SCHEMA

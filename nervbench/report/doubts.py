@@ -81,6 +81,11 @@ WORDINGS = {
         "keep the machine awake, then run the case again",
         "for {gap_s:.0f} s",
     ),
+    "cut_off": Wording(
+        "The case ended before its time; the samples until then are kept and make no result",
+        "see its reason, and raise the time limit of a case where that was it, then run the case again",
+        "{samples:.0f} samples until then",
+    ),
     "unobserved": Wording(
         "Nobody watched the machine during the samples, so a disturbance would not be known",
         "see with the command in nervbench/device/sampler.py why the sampler does not run, then run the case again",

@@ -110,7 +110,8 @@ class CaseJob:
     """Measure one case; the answer is a Result.
 
     ``max_loss_db`` is the quality that its precision may cost, ``assumed_quality_db`` that of weights without a source.
-    With ``profile`` its operators are timed too, afterwards.
+    With ``profile`` its operators are timed too, afterwards. What is in the file ``spool`` when the process ends before
+    its time are the samples until then: see :class:`nervbench.measure.scenario.Spool`.
     """
 
     case: Case
@@ -124,6 +125,7 @@ class CaseJob:
     max_loss_db: float
     assumed_quality_db: float
     profile: bool = False
+    spool: Path | None = None
 
     @property
     def opening(self) -> Opening:

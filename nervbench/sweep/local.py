@@ -11,6 +11,8 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import tempfile
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,8 @@ from typing import Any, TypeVar
 from nervbench import store
 from nervbench.config import Bench
 from nervbench.errors import NervbenchError, OutputError
-from nervbench.records import Case, DeviceCard, Result, Status
+from nervbench.measure.scenario import spooled
+from nervbench.records import Case, DeviceCard, Doubt, Result, Status
 from nervbench.sweep import process
 from nervbench.sweep.jobs import Asked, AskJob, CaseJob, ExportJob, Exports, Job, ModelJob, Prepared, ProbeJob
 
@@ -27,6 +30,8 @@ PROBE_S = 6.0
 PREPARE_TIMEOUT_S = 24 * 3600.0
 ASK_TIMEOUT_S = 300.0
 RESULTS = "results.jsonl"
+CUT_OFF = frozenset({Status.TIMED_OUT, Status.CRASHED, Status.OUT_OF_MEMORY})
+"""Endings that can come in the middle of the samples."""
 Outcome = TypeVar("Outcome")
 Step = TypeVar("Step")
 
@@ -166,20 +171,31 @@ def execute(plan: Plan, card: DeviceCard | None = None) -> Iterator[Event]:
 
 
 def _end(job: CaseJob, timeout_s: float) -> Result:
-    """Bring one case to its end."""
-    answer = process.run(job, timeout_s)
-    if isinstance(answer, process.Died):
-        killed = Status.OUT_OF_MEMORY if answer.no_memory else Status.CRASHED
-        return Result(
-            job.case,
-            Status.TIMED_OUT if answer.timed_out else killed,
-            answer.reason,
-            device=job.card,
-            artifact=job.exported.artifact,
-            cost=job.prepared.costs[job.case.precision],
-        )
-    result: Result = answer
-    return result
+    """Bring one case to its end; where that is an early one, with what had been measured until then."""
+    began = time.monotonic()
+    with tempfile.NamedTemporaryFile(prefix="nervbench-") as spool:
+        answer = process.run(dataclasses.replace(job, spool=Path(spool.name)), timeout_s)
+        samples_s = spooled(Path(spool.name))
+    wall_s = time.monotonic() - began
+    result = _early(job, answer) if isinstance(answer, process.Died) else answer
+    result = dataclasses.replace(result, wall_s=wall_s)
+    if result.status not in CUT_OFF or min(samples_s, default=0.0) <= 0:  # none, or times of a clock that went back
+        return result
+    doubt = Doubt("cut_off", {"samples": len(samples_s)})
+    return dataclasses.replace(result, samples_s=samples_s, doubts=(*result.doubts, doubt))
+
+
+def _early(job: CaseJob, died: process.Died) -> Result:
+    """The row of a case whose process ended without one."""
+    killed = Status.OUT_OF_MEMORY if died.no_memory else Status.CRASHED
+    return Result(
+        job.case,
+        Status.TIMED_OUT if died.timed_out else killed,
+        died.reason,
+        device=job.card,
+        artifact=job.exported.artifact,
+        cost=job.prepared.costs[job.case.precision],
+    )
 
 
 def probe_device(device: str, budget_s: float) -> DeviceCard:

@@ -15,7 +15,7 @@ from nervbench.device.sampler import Sampling
 from nervbench.measure import scenario
 from nervbench.measure.playback import play
 from nervbench.measure.protocol import REPEATS, replay
-from nervbench.measure.scenario import Timing
+from nervbench.measure.scenario import Spool, Timing
 from nervbench.measure.server import climb
 from nervbench.measure.stages import stages
 from nervbench.measure.stopping import BUDGET
@@ -76,23 +76,26 @@ def _yardstick(device: Device) -> tuple[float, ...]:
 def _timed(job: CaseJob, device: Device, session: Session, watch: Watch) -> tuple[Timing, dict[str, Any]]:
     """The samples, and what else belongs into the telemetry."""
     case, prepared, rule = job.case, job.prepared, job.stopping
+    samples = Spool(job.spool) if job.spool else []
     if case.protocol != STRICT:
         clip = range(0, prepared.frames, case.batch)
-        return replay(session, device, REPEATS[case.protocol], clip, rule.budget_s, watch), {}
+        return replay(session, device, REPEATS[case.protocol], clip, rule.budget_s, watch, samples), {}
     if case.scenario == TO_FILE:
-        return _to_file(job, device, session, watch)
+        return _to_file(job, device, session, watch, samples)
     if case.scenario == SERVER or case.scenario in PLAYBACK_HZ:
-        return _asked_for(job, device, session, watch)
+        return _asked_for(job, device, session, watch, samples)
     calls = scenario.CALLS[case.scenario]
     starts = scenario.rotation(prepared.starts, prepared.frames, case.batch, calls)
     if case.scenario == COLD:
-        return scenario.measure(session, scenario.Cold(device), starts, rule, watch), {"caches": "cold"}
+        return scenario.measure(session, scenario.Cold(device), starts, rule, watch, samples), {"caches": "cold"}
     if case.scenario == TO_HOST:
-        return scenario.measure(scenario.ToHost(session), device, starts, rule, watch), {"frames_on": "host"}
-    return scenario.measure(session, device, starts, rule, watch), {}
+        return scenario.measure(scenario.ToHost(session), device, starts, rule, watch, samples), {"frames_on": "host"}
+    return scenario.measure(session, device, starts, rule, watch, samples), {}
 
 
-def _to_file(job: CaseJob, device: Device, session: Session, watch: Watch) -> tuple[Timing, dict[str, Any]]:
+def _to_file(
+    job: CaseJob, device: Device, session: Session, watch: Watch, samples: list[float]
+) -> tuple[Timing, dict[str, Any]]:
     """The stages from weights to an mp4, as ``nervbench decode`` writes it."""
     from nervbench.data.video import write_video  # noqa: PLC0415 (PyAV: only where a file is written)
 
@@ -104,7 +107,7 @@ def _to_file(job: CaseJob, device: Device, session: Session, watch: Watch) -> tu
 
         # The checked frames first, so that a slow case gets to them.
         starts = (index for (index,) in scenario.rotation(job.prepared.starts, job.prepared.frames, job.case.batch, 1))
-        found = stages(session, device, starts, job.stopping.budget_s, write, watch)
+        found = stages(session, device, starts, job.stopping.budget_s, write, watch, samples)
     return Timing(found.decode_s, (), BUDGET, 1, device.now() - began), {
         "stages": replace(found, unpack_s=job.prepared.unpack_s)
     }
@@ -134,13 +137,16 @@ class Recorded:
         return getattr(self._session if name == "fetch" else self._device, name)
 
 
-def _asked_for(job: CaseJob, device: Device, session: Session, watch: Watch) -> tuple[Timing, dict[str, Any]]:
+def _asked_for(
+    job: CaseJob, device: Device, session: Session, watch: Watch, samples: list[float]
+) -> tuple[Timing, dict[str, Any]]:
     """A server or a player: somebody else decides when a frame is wanted, after one decode that warms up."""
     case, prepared = job.case, job.prepared
     began = device.now()
     recorded = Recorded(session, device)
     recorded.decode(prepared.starts[0])
     recorded.synchronize()
+    warm_up_s, recorded.decode_s = tuple(recorded.decode_s), samples
     ended: dict[str, Any]
     if case.scenario == SERVER:
         starts = (index for (index,) in scenario.rotation(prepared.starts, prepared.frames, case.batch, 1))
@@ -154,8 +160,7 @@ def _asked_for(job: CaseJob, device: Device, session: Session, watch: Watch) -> 
                 seek_every_s=player.seek_every_s,
             )
         }  # fmt: skip
-    warm_up_s, *samples_s = recorded.decode_s
-    return Timing(tuple(samples_s), (warm_up_s,), BUDGET, 1, device.now() - began), ended
+    return Timing(tuple(samples), warm_up_s, BUDGET, 1, device.now() - began), ended
 
 
 def _difference(before: float | None, after: float | None) -> float | None:

@@ -36,7 +36,11 @@ TOLD = (
 HARMLESS = frozenset({"CUDA_HOME", "CUDA_PATH", "CUDA_VERSION", "TORCH_HOME", "TORCHINDUCTOR_CACHE_DIR"})
 """Folders, and what an image says of itself."""
 LONGEST = 200
-ALLOCATION = ("can't allocate memory", "out of memory", "bad_alloc", "bad allocation", "failed to allocate")
+ALLOCATION = (
+    *("can't allocate memory", "cannot allocate memory", "out of memory", "outofmemory", "bad_alloc", "bad allocation"),
+    *("failed to allocate", "cublas_status_alloc_failed", "cudnn_status_alloc_failed", "cuda_error_out_of_memory"),
+)
+"""How libraries say, whatever the letters' size, that there was not enough memory."""
 TRACEBACK_LINES = 12
 
 
@@ -50,7 +54,7 @@ def run_case(job: CaseJob) -> Result:
         cost=job.prepared.costs[job.case.precision],
     )
     try:
-        device: Device = plugins.load(plugins.DEVICES, job.device)()
+        device = _device(job.device)
         runtime: Runtime = plugins.load(plugins.RUNTIMES, job.case.runtime)
         result = dataclasses.replace(result, environment=_environment(runtime, job))
         return _measured(result, job, device, runtime)
@@ -59,6 +63,16 @@ def run_case(job: CaseJob) -> Result:
     except Exception as error:  # noqa: BLE001 (a runtime may raise anything; here it becomes a row)
         status, reason = _unexpected(error)
         return dataclasses.replace(result, status=status, reason=reason)
+
+
+def _device(name: str) -> Device:
+    """The device of the case, which was there when the sweep began."""
+    try:
+        device: Device = plugins.load(plugins.DEVICES, name)()
+    except errors.UnsupportedError as error:
+        msg = f"the device {name} was there when the sweep began and is gone: {error}"
+        raise RuntimeError(msg) from error
+    return device
 
 
 def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) -> Result:
@@ -109,6 +123,9 @@ def _judged(result: Result, job: CaseJob, taken: Taken, comparison: Comparison, 
         wrong = next(filter(None, (scored.worse(start, frames) for start, frames in taken.kept)), None)
     if wrong:
         return dataclasses.replace(result, status=Status.WRONG_OUTPUT, reason=f"during the timed run: {wrong}")
+    if (least_s := min(taken.samples_s, default=1.0)) <= 0:
+        reason = f"the device's clock gave {least_s:g} s for a decode: it was set back, or is too coarse"
+        return dataclasses.replace(result, status=Status.CRASHED, reason=reason)
     doubts = (
         *checks.doubts_about(taken.samples_s, job.stopping.noise),
         *checks.doubts_meanwhile(taken.telemetry.meanwhile),

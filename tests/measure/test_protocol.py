@@ -21,7 +21,7 @@ class Forward(Fake):
 def test_order() -> None:
     """Nothing is waited for before the first call, nothing warms up, and each batch is called several times."""
     fake = Fake(0.5)
-    timing = replay(fake, fake, 2, range(0, 10, 5), 100.0, fake.observe)
+    timing = replay(fake, fake, 2, range(0, 10, 5), 100.0, fake.observe, [])
 
     assert fake.calls == ["decode 0", "synchronize"] * 2 + ["observe 0"] + ["decode 5", "synchronize"] * 2 + [
         "observe 5"
@@ -35,21 +35,21 @@ def test_order() -> None:
 def test_first_call_counts() -> None:
     """What the first call loads is in its sample."""
     fake = Fake(9.0, 0.5)
-    assert replay(fake, fake, 3, range(1), 100.0, fake.observe).samples_s == pytest.approx((9.0, 0.5, 0.5))
+    assert replay(fake, fake, 3, range(1), 100.0, fake.observe, []).samples_s == pytest.approx((9.0, 0.5, 0.5))
 
 
 @pytest.mark.parametrize(("budget_s", "starts", "ended"), [(0.1, 1, "budget"), (4.0, 2, "budget"), (6.9, 3, "clip")])
 def test_budget(budget_s: float, starts: int, ended: str) -> None:
     """A budget ends it after the calls of a start (each takes 0.5 s, observing 1 s); after the last it is over."""
     fake = Fake(0.5)
-    timing = replay(fake, fake, 2, range(3), budget_s, fake.observe)
+    timing = replay(fake, fake, 2, range(3), budget_s, fake.observe, [])
     assert (len(timing.samples_s), timing.stopped_by) == (2 * starts, ended)
 
 
 def test_network_alone() -> None:
     """Where the session can leave out the last step, that is what is timed."""
     fake = Forward(0.5)
-    timing = replay(fake, fake, 1, range(2), 100.0, fake.observe)
+    timing = replay(fake, fake, 1, range(2), 100.0, fake.observe, [])
 
     assert isinstance(fake, ForwardOnly)
     assert not isinstance(Fake(1.0), ForwardOnly)

@@ -53,7 +53,7 @@ class Fake:
 def timed(fake: Fake, calls: int = 1, **rule: Any) -> Timing:
     """Measure a clip of ten frames, of which 0 and 5 are checked."""
     stopping = Stopping(**({"warm_up": 0, "min_samples": 1, "max_samples": 1000, "budget_s": 1000.0} | rule))
-    return measure(fake, fake, rotation((0, 5), 10, 1, calls), stopping, fake.observe)
+    return measure(fake, fake, rotation((0, 5), 10, 1, calls), stopping, fake.observe, [])
 
 
 def test_order() -> None:
@@ -140,7 +140,7 @@ def test_cold() -> None:
     cold: Any = fake
     cold.clear_caches = clear_caches
     rule = Stopping(warm_up=0, min_samples=1, max_samples=2, budget_s=1000.0)
-    found = measure(fake, Cold(cold), rotation((0, 5), 10, 1, 1), rule, fake.observe)
+    found = measure(fake, Cold(cold), rotation((0, 5), 10, 1, 1), rule, fake.observe, [])
 
     one = ["clear", "decode -1", "synchronize", "start", "decode {}", "synchronize", "stop", "observe {}"]
     assert fake.calls == ["synchronize", *(call.format(start) for start in (0, 5) for call in one)]

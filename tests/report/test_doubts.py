@@ -10,6 +10,7 @@ import pytest
 from nervbench.measure import checks
 from nervbench.records import Doubt
 from nervbench.report.doubts import WORDINGS, by_code, sentence, values
+from nervbench.sweep import local
 
 SEEN: dict[str, tuple[dict[str, float], str]] = {
     "noisy": ({"noise": 0.072, "bound": 0.02}, "noise 7.2 %, bound 2.0 %"),
@@ -24,13 +25,14 @@ SEEN: dict[str, tuple[dict[str, float], str]] = {
     "throttled": ({"hw_slowdown": 0.4, "sw_power_cap": 0.1}, "hw_slowdown 0.400, sw_power_cap 0.100"),
     "shared_gpu": ({"processes": 2.0}, "2 others"),
     "suspended": ({"gap_s": 61.2}, "61 s"),
+    "cut_off": ({"samples": 5.0}, "5 samples until then"),
     "unobserved": ({}, "no readings"),
 }
 
 
 def test_complete() -> None:
     """Every doubt that a check can raise has words, and there are no words for a doubt that none raises."""
-    raised = re.findall(r'\bDoubt\(\s*"(\w+)"', inspect.getsource(checks))
+    raised = re.findall(r'\bDoubt\(\s*"(\w+)"', inspect.getsource(checks) + inspect.getsource(local))
 
     assert sorted(raised) == sorted(WORDINGS)
 

@@ -13,7 +13,8 @@ from nervbench import store
 from nervbench.config import Verify
 from nervbench.measure.scenario import CALLS
 from nervbench.measure.server import BOUND_SERVICES
-from nervbench.records import FAILED, OFFLINE, SINGLE_STREAM, Result, Status
+from nervbench.records import FAILED, OFFLINE, SINGLE_STREAM, Doubt, Result, Status
+from nervbench.report.rows import decoding_fps
 from nervbench.settings import Player
 from nervbench.sweep import process
 from nervbench.sweep.local import RESULTS, Event, Plan, execute, remaining
@@ -86,6 +87,43 @@ def test_killed_for_memory(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> N
     assert results["killed"].status == Status.OUT_OF_MEMORY
     assert results["killed"].reason == "the worker was ended by SIGKILL because the system's memory ran out"
     assert results["segfaults"].status == Status.CRASHED
+
+
+def test_cut_off(studio: Studio) -> None:
+    """Whatever ends a case in the middle of its samples, they are kept, with a doubt, and make no result."""
+    expected = {
+        "killed_late": Status.CRASHED,
+        "raises_late": Status.CRASHED,
+        "hungry_late": Status.OUT_OF_MEMORY,
+        "hangs_late": Status.TIMED_OUT,
+    }
+    out = studio.root / "cut_off"
+    results, _ = ended(studio.plan(out, [f"{name}/{PLAIN}" for name in expected], timeout_s=8.0))
+
+    assert {name: result.status for name, result in results.items()} == expected
+    for result in results.values():
+        assert len(result.samples_s) == 5  # eight decodes, but two that are checked and one that warms up
+        assert result.doubts == (Doubt("cut_off", {"samples": 5}),)
+        assert decoding_fps(result) is None
+    assert (results["hangs_late"].wall_s or 0) > 8 > (results["killed_late"].wall_s or 0) > 0
+    assert store.read(out / RESULTS) == [*results.values()]
+
+
+@pytest.mark.parametrize(
+    ("device", "says"),
+    [
+        ("set_back", r"^the device's clock gave -3\d{3}\.?\d* s for a decode: it was set back"),
+        ("vanishes", "the device vanishes was there when the sweep began and is gone: PyTorch sees no NVIDIA GPU"),
+    ],
+)
+def test_device_fails(studio: Studio, device: str, says: str) -> None:
+    """A device whose clock goes back, or that is gone in the middle of a sweep, makes no numbers and is no refusal."""
+    plan = dataclasses.replace(studio.plan(studio.root / device, [f"works/{PLAIN}"]), device=device)
+    results, _ = ended(plan)
+
+    assert results["works"].status == Status.CRASHED
+    assert re.search(says, results["works"].reason or "")
+    assert not results["works"].samples_s
 
 
 def test_rows(sweep: Sweep) -> None:

@@ -18,7 +18,8 @@ from typing import Any, Self
 import numpy as np
 import psutil
 
-from nervbench.errors import FellBackError, LoadError
+from nervbench.device.cpu import CpuDevice
+from nervbench.errors import FellBackError, LoadError, UnsupportedError
 from nervbench.measure.checks import GAP_S
 from nervbench.records import DeviceCard
 from nervbench.runtime.base import Frames, Opening
@@ -125,11 +126,33 @@ def _litter(session: Session) -> None:
         (session.opening.path.parents[1] / "litter").write_text(str(sleeper))
 
 
+def _later(fault: Callable[[Session], object]) -> Callable[[Session], object]:
+    """The fault in the middle of the samples, which begin after three decodes: two that are checked, one warm-up."""
+    return lambda session: fault(session) if session.decodes > 8 else None
+
+
 def _stand_still(session: Session) -> None:
     """In the middle of the samples, stop this process and the one that watches it."""
     if session.decodes == 8:
         pids = " ".join(str(process.pid) for process in (*psutil.Process().children(), psutil.Process()))
         subprocess.run(["sh", "-c", f"kill -STOP {pids}; sleep {GAP_S + 0.5}; kill -CONT {pids}"], check=True)
+
+
+class SetBack(CpuDevice):
+    """A device whose clock someone sets back while it is running."""
+
+    def stop(self) -> float:
+        return super().stop() - 3600
+
+
+class Vanishes(CpuDevice):
+    """A device that is there until a case is to be measured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        if "nervbench.sweep.worker" in sys.modules:
+            msg = "PyTorch sees no NVIDIA GPU"
+            raise UnsupportedError(msg)
 
 
 works = Fake("works")
@@ -151,6 +174,10 @@ prints = Fake("prints", at_decode=_print)
 hungry = Fake("hungry", at_decode=_use_all_memory)
 bad_alloc = Fake("bad_alloc", at_decode=_fail_to_allocate)
 no_room = Fake("no_room", fails=LoadError("the compiler failed: DefaultCPUAllocator: can't allocate memory"))
+killed_late = Fake("killed_late", at_decode=_later(lambda _: os.kill(os.getpid(), signal.SIGKILL)))
+raises_late = Fake("raises_late", at_decode=_later(_raise))
+hungry_late = Fake("hungry_late", at_decode=_later(_use_all_memory))
+hangs_late = Fake("hangs_late", at_decode=_later(lambda _: time.sleep(600)))
 killed = Fake("killed", at_decode=lambda _: os.kill(os.getpid(), signal.SIGKILL))
 refuses = Fake("refuses", refuses="needs a device of 1977; none is here")
 odd_format = Fake("odd_format", form="gguf")
