@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from nervbench.stats import (
     bootstrap_error,
     bootstrap_interval,
     median,
+    median_interval,
     middle_mean,
     noise,
     percentile,
@@ -80,9 +83,25 @@ def test_unknown_is_none() -> None:
     assert median([]) is None
     assert noise([1, 2, 3]) is None
     assert bootstrap_interval(middle_mean, [1, 2, 3], 0.01) is None
+    assert median_interval([1, 2, 3]) is None
+    assert median_interval([1, 2, 3, 4]) is None
     assert autocorrelation([1, 2, 3]) is None
     assert bimodality([1.0] * (MODES_NEED - 1)) is None
     assert noise([0, 0, 0, 0]) is None
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.7])
+def test_median_interval_covers(kept: float) -> None:
+    """At 95 % the true median lies within in at least that share, of skewed and of dependent samples too."""
+    generator = np.random.default_rng(1)
+    found = []
+    for _ in range(400):
+        shocks = generator.exponential(size=300)
+        samples = list(itertools.accumulate(shocks, lambda before, shock: kept * before + shock))[200:]
+        found.append(median_interval(samples))
+    many = generator.exponential(size=100_000)
+    true = float(np.median(list(itertools.accumulate(many, lambda before, shock: kept * before + shock))))
+    assert np.mean([each is not None and each[0] <= true <= each[1] for each in found]) >= 0.93
 
 
 @settings(deadline=None)

@@ -41,6 +41,15 @@ class WithYardstick(Protocol):
         ...
 
 
+@runtime_checkable
+class WithSettings(Protocol):
+    """What a device has beside, that knows what else it is set to and driven by."""
+
+    def settings(self) -> dict[str, str]:
+        """By name; what cannot be read is left out."""
+        ...
+
+
 class Device(Protocol):
     """One piece of hardware with a clock. Times; never decodes."""
 

@@ -10,6 +10,7 @@ import re
 import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
@@ -40,6 +41,13 @@ ARITHMETIC = {
 """Below fp32: the instruction sets of which a CPU needs one, or it emulates the type, slower than fp32."""
 CPUINFO = Path("/proc/cpuinfo")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+PROCESSORS = Path("/sys/devices/system/cpu")
+SETTINGS = {
+    "governor": ("cpu0/cpufreq/scaling_governor",),
+    "turbo": ("cpufreq/boost", "intel_pstate/no_turbo"),
+    "multithreading": ("smt/control",),
+}
+"""What Linux lets one set of the clocks and the threads, by the files that say it."""
 YARDSTICK_NUMBERS = 1 << 17
 """About a millisecond."""
 TOUCHED_BYTES = 1 << 25
@@ -136,6 +144,15 @@ class CpuDevice:
     def now(self) -> float:
         """Seconds of the monotonic clock."""
         return time.monotonic()
+
+    def settings(self) -> dict[str, str]:
+        """Governor, turbo and multithreading, as the system words them (``no_turbo 1`` is none)."""
+        found: dict[str, str] = {}
+        for name, files in SETTINGS.items():
+            for path in (PROCESSORS / file for file in files):
+                with suppress(OSError):
+                    found[name] = f"{path.name} {path.read_text().strip()}"
+        return found
 
     def counters(self) -> Counters:
         """Processor time and peak memory of this process."""

@@ -13,6 +13,7 @@ import torch
 
 from nervbench.device.base import Counters, timed
 from nervbench.device.cpu import CpuDevice
+from nervbench.device.gpus import driver
 from nervbench.device.products import GPU, SMALL_SHARE, probe
 from nervbench.errors import UnsupportedError
 from nervbench.model.gpu import missing
@@ -105,6 +106,14 @@ class CudaDevice:
         return time.monotonic()
 
     def counters(self) -> Counters:
-        """Processor time of this process, and the most memory of the GPU that it had reserved."""
-        reserved = int(torch.cuda.max_memory_reserved())
+        """Processor time of this process, and the most memory of the GPU that PyTorch had reserved; None if none.
+
+        What other libraries take is in what the driver says of the process: ``gpu_process_memory_max_bytes``.
+        """
+        reserved = int(torch.cuda.max_memory_reserved()) or None
         return dataclasses.replace(CpuDevice().counters(), peak_memory_bytes=reserved)
+
+    def settings(self) -> dict[str, str]:
+        """Versions of CUDA, cuDNN and the driver, and what the processor, which feeds it, is set to."""
+        versions = {"CUDA": torch.version.cuda, "cuDNN": torch.backends.cudnn.version(), "driver": driver()}  # type: ignore[no-untyped-call]
+        return {**CpuDevice().settings(), **{name: str(version) for name, version in versions.items() if version}}

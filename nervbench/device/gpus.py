@@ -5,6 +5,15 @@ from __future__ import annotations
 import pynvml
 
 
+def driver() -> str | None:
+    """Its version, where NVML tells."""
+    try:
+        pynvml.nvmlInit()
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return None
+
+
 def gpus() -> str:
     """Names of the GPUs, or why none can be seen."""
     try:

@@ -170,7 +170,7 @@ class Telemetry:
     ``launches`` are the operators that a decode starts one by one, where the session can tell.
     ``yardstick_s`` are times of the device's yardstick (see :class:`nervbench.records.Ceilings`), half of them taken
     before the samples and half after.
-    ``meanwhile`` is None where nobody was watching.
+    ``meanwhile`` is None where nobody was watching, and ``unwatched`` says why.
     """
 
     warm_up_s: tuple[float, ...] = ()
@@ -188,6 +188,7 @@ class Telemetry:
     process_cpu_s: float | None = None
     peak_memory_bytes: int | None = None
     meanwhile: Meanwhile | None = None
+    unwatched: str | None = None
     stages: Stages | None = None
     served: Served | None = None
     playback: Playback | None = None

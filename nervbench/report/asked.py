@@ -19,13 +19,15 @@ is the one held, and beside it stands its share of the decodes that fit into a s
 percentile is given that its requests support."""
 
 PLAYER_HEAD = (
-    "case", "first frame", "shown", "late", "dropped", "worst", "jitter", "seek, median / worst", "late, first to last"
+    "case", "from the file", "first frame", "shown", "late", "dropped", "worst", "jitter", "seek, median / worst",
+    "late, first to last", "decode, first to last",
 )  # fmt: skip
 PLAYER_WORDS = """\
 A display clock runs and does not wait. Late: shown frames that were ready after they were due, and how late the worst
 was; dropped: frames that the clock overtook. Jitter: standard deviation of the time between shown frames. Seek: from a
-jump to a random frame until it is ready. The last column, the share that was late in the first third and in the last,
-shows whether it becomes worse with time."""
+jump to a random frame until it is ready. First frame: of a decoder that is warm; from the file: loading the exported
+model and the first decode of all. The last columns, the share that was late and the median decode in the first third
+and in the last, show whether it becomes worse with time."""
 
 
 def server(groups: Sequence[Group]) -> str:
@@ -66,15 +68,18 @@ def _load(load: Load) -> str:
 
 
 def _played(row: Row) -> list[str]:
-    found = row.result.telemetry.playback if row.result.telemetry and row.timed else None
-    if not found:
+    seen = row.result.telemetry
+    found = seen.playback if seen and row.timed else None
+    if not seen or not found:
         return without_number(row, len(PLAYER_HEAD))
+    from_file_s = seen.load_s + seen.warm_up_s[0] if seen.load_s is not None and seen.warm_up_s else None
     shown = len(found.late_s)
     worst = max(0.0, *found.late_s) if found.late_s else 0.0
     seeks = " / ".join(prefixed(value, "s") for value in (median(found.seeks_s), max(found.seeks_s, default=None)))
     trend = " to ".join(map(percent, found.trend)) if found.trend else UNKNOWN
     return [
         escape(row.label),
+        prefixed(from_file_s, "s"),
         prefixed(found.first_frame_s, "s"),
         str(shown),
         f"{found.misses} ({percent(found.misses / shown if shown else None)})",
@@ -83,4 +88,12 @@ def _played(row: Row) -> list[str]:
         prefixed(found.jitter_s, "s"),
         seeks,
         trend,
+        _thirds(row.result.samples_s),
     ]
+
+
+def _thirds(samples_s: Sequence[float]) -> str:
+    """The median of the first third and of the last."""
+    third = len(samples_s) // 3
+    ends = (median(samples_s[:third]), median(samples_s[-third:])) if third else (None, None)
+    return " to ".join(prefixed(end, "s") for end in ends) if third else UNKNOWN

@@ -153,8 +153,10 @@ def _method(results: Sequence[Result]) -> str:
         "and again on frames of the timed run; a wrong answer has no number.",
         "Calls before the first sample (warm-up) are kept apart. Sampling stops at low noise, at noise that no "
         f"longer changes, at a number of samples, or at the budget, whichever comes first.{where}",
-        "FPS: batch / median of the samples. × eager fp32: against that case with the same weights, batch and "
-        "scenario. Noise: interquartile range / median.",
+        "FPS: batch / median of the samples; in brackets the interval of that median at 95 % confidence, by ranks, "
+        "wider where samples depend on those before them. It is of one process; another of the same case differs too. "
+        "× eager fp32: against that case with the same weights, batch and scenario. Noise: interquartile range / "
+        "median.",
         f"A percentile is given only where the samples support it at 99 % confidence (samples needed: {needed}). "
         "An offline sample is an average over back-to-back calls and has none; offline is one request after "
         "another here, in the same latency mode.",

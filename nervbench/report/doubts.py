@@ -88,7 +88,7 @@ WORDINGS = {
     ),
     "unobserved": Wording(
         "Nobody watched the machine during the samples, so a disturbance would not be known",
-        "see with the command in nervbench/device/sampler.py why the sampler does not run, then run the case again",
+        "see in its row why (unwatched, in results.jsonl), then run the case again",
         "no readings",
     ),
 }

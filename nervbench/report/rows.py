@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from nervbench.records import MEAN, OFFLINE, SINGLE_STREAM, STRICT, Case, Result, Status
 from nervbench.report.markdown import plain
 from nervbench.report.roof import UNKNOWN_ROOF, Roof, roof_of
-from nervbench.stats import mean, median, noise, percentile
+from nervbench.stats import mean, median, median_interval, noise, percentile
+from nervbench.units import prefixed
 
 Latency = tuple[float | None, float | None, float | None]
 UNSAID = "no reason was recorded"
@@ -23,7 +24,8 @@ class Row:
     """A result with what follows from it.
 
     ``label`` names the case, with its device where the results are of several. ``fps`` is frames per second (batch /
-    median of the samples); ``speedup`` is over fp32 eager of the same model, weights, device, batch and scenario;
+    median of the samples), ``fps_between`` its interval at 95 % confidence, None where the samples do not support one
+    or FPS are of their mean; ``speedup`` is over fp32 eager of the same model, weights, device, batch and scenario;
     ``latency_s`` is p50, p90, p99 in seconds, each None where the samples do not support it or where a sample is an
     average of several calls; ``share`` is the attained share of the binding roof.
     """
@@ -32,6 +34,7 @@ class Row:
     label: str
     rank: int | None = None
     fps: float | None = None
+    fps_between: tuple[float, float] | None = None
     speedup: float | None = None
     latency_s: Latency = (None, None, None)
     noise: float | None = None
@@ -45,8 +48,9 @@ class Row:
 
     @property
     def reason(self) -> str:
-        """Why the case has no number, on one line; a traceback is cut to its last line."""
-        return one_line(self.result.reason or UNSAID)
+        """Why the case has no number and how long that took, on one line; a traceback is cut to its last line."""
+        after = f" (after {prefixed(self.result.wall_s, 's')})" if self.result.wall_s else ""
+        return f"{one_line(self.result.reason or UNSAID)}{after}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +183,21 @@ def _row(result: Result, label: str, reference_fps: float | None) -> Row:
         result=result,
         label=label,
         fps=fps,
+        fps_between=_between(result),
         speedup=fps / reference_fps if reference_fps else None,
         latency_s=_latency(result),
         noise=noise(result.samples_s),
         roof=limit,
         share=limit.least_s * fps if limit.least_s else None,
     )
+
+
+def _between(result: Result) -> tuple[float, float] | None:
+    """FPS by the interval of the median sample."""
+    if result.telemetry is not None and result.telemetry.averaged == MEAN:
+        return None
+    found = median_interval(result.samples_s)
+    return found and (result.case.batch / found[1], result.case.batch / found[0])
 
 
 def _latency(result: Result) -> Latency:

@@ -10,7 +10,7 @@ from nervbench.report.rows import Group, Row
 from nervbench.units import UNKNOWN, fixed, percent, prefixed, rate_unit, significant
 
 IDENTICAL = "identical"
-CASE_HEAD = ("#", "case", "status", "FPS", "× eager fp32", "p50 / p90 / p99, ms", "noise", "of roof")
+CASE_HEAD = ("#", "case", "status", "FPS (interval)", "× eager fp32", "p50 / p90 / p99, ms", "noise", "of roof")
 QUALITY_HEAD = ("PSNR mean / worst, dB", "MS-SSIM")
 ENDED_HEAD = ("fidelity, dB", "ended by, or reason")
 
@@ -125,7 +125,7 @@ def _timed(row: Row, scored: bool) -> list[str]:
         str(row.rank),
         escape(row.label),
         result.status.value,
-        speed(row.fps),
+        speed(row.fps) + (f" ({' to '.join(map(speed, row.fps_between))})" if row.fps_between else ""),
         times(row.speedup),
         latency,
         percent(row.noise, 1),

@@ -64,6 +64,7 @@ def take(job: CaseJob, device: Device, session: Session, load_s: float) -> Taken
         process_cpu_s=_difference(before.process_cpu_s, after.process_cpu_s),
         peak_memory_bytes=after.peak_memory_bytes,
         meanwhile=sampling.meanwhile,
+        unwatched=sampling.failure,
         **also,
     )
     return Taken(timing.samples_s, telemetry, watch.kept)

@@ -10,7 +10,7 @@ import traceback
 from importlib import metadata
 
 from nervbench import errors, plugins, stats
-from nervbench.device.base import Device
+from nervbench.device.base import Device, WithSettings
 from nervbench.measure import checks
 from nervbench.records import STRICT, Environment, Result, Status
 from nervbench.runtime.base import Runtime, WithNotes
@@ -56,7 +56,7 @@ def run_case(job: CaseJob) -> Result:
     try:
         device = _device(job.device)
         runtime: Runtime = plugins.load(plugins.RUNTIMES, job.case.runtime)
-        result = dataclasses.replace(result, environment=_environment(runtime, job))
+        result = dataclasses.replace(result, environment=_environment(runtime, job, device))
         return _measured(result, job, device, runtime)
     except errors.NervbenchError as error:
         return dataclasses.replace(result, status=_status(error), reason=str(error))
@@ -133,13 +133,19 @@ def _judged(result: Result, job: CaseJob, taken: Taken, comparison: Comparison, 
     return dataclasses.replace(result, status=Status.OK, samples_s=taken.samples_s, doubts=doubts)
 
 
-def _environment(runtime: Runtime, job: CaseJob) -> Environment:
+def _environment(runtime: Runtime, job: CaseJob, device: Device) -> Environment:
     packages = ("nervbench", "numpy", *runtime.packages)
+    of_device = device.settings() if isinstance(device, WithSettings) else {}
     return Environment(
         python=platform.python_version(),
         system=platform.platform(),
         versions={name: _version(name) for name in packages},
-        settings={"process": "fresh for this case", "threads": str(job.card.threads or "unknown"), **_variables()},
+        settings={
+            "process": "fresh for this case",
+            "threads": str(job.card.threads or "unknown"),
+            **of_device,
+            **_variables(),
+        },
     )
 
 

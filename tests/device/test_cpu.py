@@ -146,6 +146,16 @@ def test_counters() -> None:
     assert 10 << 20 < (after.peak_memory_bytes or 0) < psutil.virtual_memory().total
 
 
+def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the system lets one set, by the file that said it; of a machine that tells nothing, nothing."""
+    monkeypatch.setattr(cpu, "PROCESSORS", tmp_path)
+    assert CpuDevice().settings() == {}
+    for name, text in {"cpu0/cpufreq/scaling_governor": "powersave", "intel_pstate/no_turbo": "1"}.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert CpuDevice().settings() == {"governor": "scaling_governor powersave", "turbo": "no_turbo 1"}
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not pin processes")
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The threads are those that this process may use."""

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from nervbench.device import cuda
+from nervbench.device.cpu import CpuDevice
 from nervbench.device.cuda import CudaDevice
 from nervbench.device.products import GPU, SMALL_SHARE
 from nervbench.errors import UnsupportedError
@@ -88,11 +89,25 @@ def test_clock(gpu: dict[str, Any]) -> None:
 
 
 def test_counters(gpu: dict[str, Any]) -> None:
-    """Processor time is of this process, memory is the GPU's."""
+    """Processor time is of this process, memory is the GPU's; PyTorch knows nothing of what others take there."""
     counters = CudaDevice().counters()
 
     assert counters.peak_memory_bytes == 123
     assert (counters.process_cpu_s or 0) > 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "max_memory_reserved", lambda: 0)
+        assert CudaDevice().counters().peak_memory_bytes is None
+
+
+def test_settings(gpu: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The versions that decide what a kernel is; what cannot be read is left out."""
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91200)
+    monkeypatch.setattr(CpuDevice, "settings", lambda _self: {"governor": "scaling_governor performance"})
+    monkeypatch.setattr(cuda, "driver", lambda: None)
+    assert CudaDevice().settings() == {"governor": "scaling_governor performance", "CUDA": "13.0", "cuDNN": "91200"}
+    monkeypatch.setattr(cuda, "driver", lambda: "580.95.05")
+    assert CudaDevice().settings()["driver"] == "580.95.05"
 
 
 def test_ceilings(gpu: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,11 +40,13 @@ def test_player() -> None:
     """Late and dropped frames with their shares, the worst, seeks, and whether it becomes worse."""
     late = (0.0, *[-0.01] * 39, *[0.02] * 19, 0.05)
     found = Playback(25.0, 0.3, tuple(range(60)), late, 15, (0.1, 0.2, 0.6), 3.0)
-    results = [with_telemetry("playback_25", playback=found)]
+    row = with_telemetry("playback_25", playback=found)
+    assert row.telemetry
+    results = [replace(row, telemetry=replace(row.telemetry, load_s=2.5, warm_up_s=(1.0,)))]
     text = player(groups_of(results))
 
-    assert "| nerv-s/fp32/eager/b1/playback_25 | 300 ms | 60 | 20 (33 %) | 15 (20 %) | 50.0 ms | " in text
-    assert "| 200 ms / 600 ms | 0 % to 100 % |" in text
+    assert "| nerv-s/fp32/eager/b1/playback_25 | 3.50 s | 300 ms | 60 | 20 (33 %) | 15 (20 %) | 50.0 ms | " in text
+    assert "| 200 ms / 600 ms | 0 % to 100 % | 1.06 s to 1.08 s |" in text
     assert "## Playback" in page(results, groups_of(results), Surroundings("x", {}, {}))
 
 

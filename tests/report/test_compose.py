@@ -81,7 +81,16 @@ def test_numbers_of_a_row() -> None:
     """A row has rank, FPS, factor, latency, noise, share, quality, fidelity and how it ended."""
     cells = line_of(paged(a_run()), "nerv-xs/fp32/ov/b1")
     assert cells == [
-        *("2", "nerv-xs/fp32/ov/b1", "OK", "16.7", "1.83", "60.00 / 61.20 / –", "2.0 %", "72 %, compute"),
+        *(
+            "2",
+            "nerv-xs/fp32/ov/b1",
+            "OK",
+            "16.7 (16.5 to 16.8)",
+            "1.83",
+            "60.00 / 61.20 / –",
+            "2.0 %",
+            "72 %, compute",
+        ),
         *("33.12 / 29.50", "0.9512", "58.3", "noise, 100 samples"),
     ]
 

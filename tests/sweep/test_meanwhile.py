@@ -21,4 +21,5 @@ def test_watched(studio: Studio) -> None:
     assert unseen is not None
     assert unseen.meanwhile is None
     assert "unobserved" in {doubt.code for doubt in results["blinds"].doubts}
+    assert "the sampler did not start: " in str(results["blinds"].telemetry and results["blinds"].telemetry.unwatched)
     assert "unobserved" not in {doubt.code for doubt in results["works"].doubts}
