@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pynvml
 import pytest
@@ -15,48 +13,28 @@ import pytest
 from nervbench.device.cpu_readings import CpuReadings
 from nervbench.device.gpu_readings import GpuReadings
 
-PID, CHILD, GRANDCHILD, STRANGER = 70, 80, 90, 60
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-def write(file: Path, text: str | int) -> Path:
-    """A file with its folders."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"{text}\n")
-    return file
-
-
-def process(root: Path, pid: int, parent: int, ticks: int, minor: int = 0, major: int = 0) -> None:
-    """A process that took four times ``ticks``: of user and system time, itself and by children that have ended."""
-    stat = f"{pid} (a) b) S {parent} 1 1 0 -1 0 {minor} 900 {major} 900 {ticks} {ticks} {ticks} {ticks} 20 0"
-    write(root / f"proc/{pid}/stat", stat)
-
-
-def thread(root: Path, number: int, voluntary: int, involuntary: int) -> None:
-    """A thread of the process."""
-    status = f"Name:\tx\nvoluntary_ctxt_switches:\t{voluntary}\nnonvoluntary_ctxt_switches:\t{involuntary}"
-    write(root / f"proc/{PID}/task/{number}/status", status)
-
-
-def processors(root: Path, busy: int, steal: int) -> None:
-    """Three processors, of which the process may use the last two; all numbers of a state differ."""
-    each = f"{busy} 1 2 4000 5000 3 4 {steal} {busy} 1"
-    write(root / "proc/stat", f"cpu  9 9 9 9 9 9 9 9\ncpu0 77777 0 0 0 0 0 0 777 0 0\ncpu1 {each}\ncpu2 {each}\nintr 5")
+from .machine import (
+    CHILD,
+    GRANDCHILD,
+    PAGE,
+    PID,
+    STRANGER,
+    TICKS,
+    FakeNvml,
+    lay_out,
+    process,
+    processors,
+    refused,
+    thread,
+    write,
+)
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with a process, its child and grandchild, and a stranger; this process takes no time."""
+    """A machine on which this process takes no time."""
     monkeypatch.setattr(time, "process_time", lambda: 1.0)
-    write(tmp_path / f"proc/{PID}/status", "Name:\tpython\nCpus_allowed:\t6\nCpus_allowed_list:\t1,2-2")
-    for pid, parent in ((PID, 1), (CHILD, PID), (GRANDCHILD, CHILD), (STRANGER, 1)):
-        process(tmp_path, pid, parent, 100)
-    processors(tmp_path, 5000, 10)
-    thread(tmp_path, PID, 10, 20)
-    thread(tmp_path, 71, 1, 2)
-    write(tmp_path / "proc/meminfo", "MemTotal:  9000 kB\nMemAvailable:   5000 kB")
-    write(tmp_path / "proc/vmstat", "pswpin 3\npswpout 4\npgfault 7")
+    lay_out(tmp_path)
     return tmp_path
 
 
@@ -195,44 +173,6 @@ def test_process_that_ended(root: Path) -> None:
     ended = {name for name, total in totals.items() if total == f"process {PID} has ended"}
     assert ended == {"others_cpu", "minor_faults", "major_faults", "voluntary_switches", "involuntary_switches"}
     assert number(totals["steal"]) > 0
-
-
-class FakeNvml(SimpleNamespace):
-    """The module ``pynvml`` over one GPU on which the process and two others are; its errors are the real ones."""
-
-    def __init__(self, **changes: Any) -> None:
-        def entry(pid: int, used: int | None) -> SimpleNamespace:
-            return SimpleNamespace(pid=pid, usedGpuMemory=used)
-
-        clocks = {pynvml.NVML_CLOCK_SM: 1980, pynvml.NVML_CLOCK_MEM: 3201}
-        calls: dict[str, Callable[..., Any]] = {
-            "nvmlInit": lambda: None,
-            "nvmlDeviceGetHandleByUUID": lambda uuid: {"GPU-1": "handle"}[uuid],
-            "nvmlDeviceGetMigMode": lambda handle: [0, 0],
-            "nvmlDeviceGetUtilizationRates": lambda handle: SimpleNamespace(gpu=98, memory=40),
-            "nvmlDeviceGetClockInfo": lambda handle, kind: clocks[kind],
-            "nvmlDeviceGetCurrentClocksEventReasons": lambda handle: 0x4 | 0x1,
-            "nvmlDeviceGetPowerUsage": lambda handle: 312_500,
-            "nvmlDeviceGetTemperature": lambda handle, sensor: 61,
-            "nvmlDeviceGetMemoryInfo": lambda handle: SimpleNamespace(used=5 << 30),
-            "nvmlDeviceGetPcieThroughput": lambda handle, way: 100 + way,
-            "nvmlDeviceGetComputeRunningProcesses": lambda handle: [entry(PID, 3 << 30), entry(5, 1 << 30)],
-            "nvmlDeviceGetGraphicsRunningProcesses": lambda handle: [entry(5, None), entry(6, None)],
-            "nvmlDeviceGetTotalEnergyConsumption": lambda handle: 7_500,
-        }
-        names = ("NVML_CLOCK_SM", "NVML_CLOCK_MEM", "NVML_TEMPERATURE_GPU", "NVMLError", "NVMLLibraryMismatchError")
-        pcie = ("NVML_PCIE_UTIL_RX_BYTES", "NVML_PCIE_UTIL_TX_BYTES", "NVMLError_FunctionNotFound")
-        assert all(hasattr(pynvml, name) for name in calls)
-        super().__init__(**{name: getattr(pynvml, name) for name in (*names, *pcie)}, **(calls | changes))
-
-
-def refused(error: Exception) -> Callable[..., Any]:
-    """A call that is refused."""
-
-    def call(*_: object) -> None:
-        raise error
-
-    return call
 
 
 def test_gpu() -> None:
