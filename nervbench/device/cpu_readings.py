@@ -24,6 +24,7 @@ Answer = TypeVar("Answer")
 SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
 """Names of the drivers that know the temperature of a processor (Intel, AMD twice, Arm boards)."""
 
+MOST_PROCESSORS = 1 << 16
 CLOCKS = 8
 """Processors whose clock is read, at most: reading it may wake or interrupt the processor that is asked."""
 
@@ -91,13 +92,13 @@ class CpuReadings:
                 "the MHz of /proc/cpuinfo are no reading there, they stay the same whatever the clock does"
             )
             raise LookupError(msg)
-        return max(int(file.read_text()) for file in self._clocks) * 1e3
+        return max(int(_read(file)) for file in self._clocks) * 1e3
 
     def _temperature(self) -> float:
         if not self._sensors:
             msg = "no sensor of a processor under /sys/class/hwmon, as usual in a virtual machine"
             raise LookupError(msg)
-        return max(int(file.read_text()) for file in self._sensors) / 1e3
+        return max(int(_read(file)) for file in self._sensors) / 1e3
 
     def _available(self) -> int:
         """Of the machine. What a control group allows may be less."""
@@ -109,10 +110,10 @@ class CpuReadings:
             msg = "no RAPL counter under /sys/class/powercap, as usual in a virtual machine"
             raise LookupError(msg)
         for package in self._packages:
-            counted = int((package / "energy_uj").read_text())
+            counted = int(_read(package / "energy_uj"))
             grown = counted - self._counted_uj.get(package, counted)
             if grown < 0:
-                grown += int((package / "max_energy_range_uj").read_text())
+                grown += int(_read(package / "max_energy_range_uj"))
             self._counted_uj[package] = counted
             self._energy_j += grown / 1e6
         return self._energy_j
@@ -120,7 +121,7 @@ class CpuReadings:
     def _of_processors(self) -> tuple[float, float]:
         """Seconds that the processors worked, and that a hypervisor gave to others while they had work to do."""
         busy = steal = found = 0
-        for line in (self._proc / "stat").read_text().splitlines():
+        for line in _read(self._proc / "stat").splitlines():
             name, *rest = line.split()
             if name[:3] == "cpu" and name[3:].isdigit() and int(name[3:]) in self.processors:
                 user, nice, system, _idle, _iowait, irq, softirq, stolen = map(int, rest[:8])
@@ -138,7 +139,7 @@ class CpuReadings:
         stats: dict[int, list[str]] = {}
         for folder in self._proc.glob("[0-9]*"):
             with suppress(OSError):  # ended meanwhile
-                stats[int(folder.name)] = (folder / "stat").read_text().rpartition(")")[2].split()
+                stats[int(folder.name)] = _read(folder / "stat").rpartition(")")[2].split()
         if self._pid not in stats:
             raise LookupError(self._ended)
         tree = {self._pid}
@@ -189,17 +190,22 @@ def _spread(names: Sequence[str], read: Callable[[], Sequence[float]]) -> dict[s
 
 def _named(file: Path, name: str) -> str:
     """The word after ``name`` at the beginning of a line. Raises LookupError where no line begins so."""
-    for line in file.read_text().splitlines():
+    for line in _read(file).splitlines():
         if line.startswith(name):
             return line.split()[1]
     msg = f"{file} has no {name.rstrip(': ')}"
     raise LookupError(msg)
 
 
+def _read(file: Path) -> str:
+    """The content of a file; a process may have any bytes for a name."""
+    return file.read_text(errors="replace")
+
+
 def _text(file: Path) -> str:
     """What a short file says; empty where it cannot be read."""
     try:
-        return file.read_text().strip()
+        return _read(file).strip()
     except OSError:
         return ""
 
@@ -207,10 +213,11 @@ def _text(file: Path) -> str:
 def _allowed(status: Path) -> frozenset[int]:
     """Numbers of the processors that a process may use (``0-3,8``); empty where the system does not say."""
     try:
-        ranges = [part.partition("-") for part in _named(status, "Cpus_allowed_list:").split(",")]
-    except (OSError, LookupError):
+        parts = [part.partition("-") for part in _named(status, "Cpus_allowed_list:").split(",")]
+        ranges = [(int(low), int(high or low)) for low, _, high in parts]
+    except (OSError, LookupError, ValueError):
         return frozenset()
-    return frozenset(number for low, _, high in ranges for number in range(int(low), int(high or low) + 1))
+    return frozenset(number for low, high in ranges for number in range(low, min(high, MOST_PROCESSORS) + 1))
 
 
 def _tick_s() -> float:

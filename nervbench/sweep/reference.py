@@ -31,10 +31,12 @@ def read(folder: Path, indices: Iterable[int]) -> Frames:
 def whole(path: Path, shape: tuple[int, ...]) -> bool:
     """Whether a kept array is there, of this shape, uint8, and what was written; a damaged one is made anew."""
     try:
+        if _digest(path).read_text() != _sha256(path):  # before NumPy reads it, which may raise anything
+            return False
         array = np.load(path, mmap_mode="r")
-        return bool(array.shape == shape and array.dtype == np.uint8 and _digest(path).read_text() == _sha256(path))
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError):
         return False
+    return bool(array.shape == shape and array.dtype == np.uint8)
 
 
 def save_array(path: Path, array: Frames) -> None:

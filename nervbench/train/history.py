@@ -6,12 +6,28 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated
+
+from annotated_types import Ge
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nervbench import store
 from nervbench.train.loop import Epoch
 
 EPOCHS = "epochs.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What is read of a line."""
+
+    __pydantic_config__ = ConfigDict(strict=True, allow_inf_nan=False)
+    epoch: int
+    psnr_db: float
+    seconds: Annotated[float, Ge(0)] | None
+
+
+_LINE = TypeAdapter(_Line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +55,15 @@ def note(folder: Path, epoch: Epoch, seconds: float) -> None:
 def history(folder: Path, epochs: int) -> History:
     """What the lines say of the first ``epochs`` epochs; of one that was done twice, the last."""
     lines = (folder / EPOCHS).read_text(errors="replace").splitlines() if (folder / EPOCHS).exists() else []
-    noted = {line["epoch"]: line for line in map(_parsed, lines) if line}
+    noted = {line.epoch: line for line in map(_parsed, lines) if line}
     known = [noted[number] for number in range(1, epochs + 1) if number in noted]
-    seconds = tuple(float(line["seconds"]) for line in known if line["seconds"] is not None)
-    return History(epochs, tuple(float(line["psnr_db"]) for line in known), seconds)
+    seconds = tuple(line.seconds for line in known if line.seconds is not None)
+    return History(epochs, tuple(line.psnr_db for line in known), seconds)
 
 
-def _parsed(line: str) -> dict[str, Any] | None:
+def _parsed(line: str) -> _Line | None:
     """A line, None for one that was torn by a kill: that epoch is done again, or is one whose seconds are unknown."""
     try:
-        found: dict[str, Any] = json.loads(line)
-    except ValueError:
+        return _LINE.validate_json(line)
+    except ValidationError:
         return None
-    return found if isinstance(found, dict) and {"epoch", "psnr_db", "seconds"} <= found.keys() else None

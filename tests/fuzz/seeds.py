@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import json
@@ -22,13 +23,18 @@ from nervbench.bitstream.container import FIXED
 from nervbench.codec.compress import compress
 from nervbench.data.video import write_video
 from nervbench.explain.gap import Gap, Part, Side
+from nervbench.export.base import describe
 from nervbench.model import checkpoint
 from nervbench.model.checkpoint import Checkpoint
 from nervbench.model.hnerv_spec import HnervSpec
 from nervbench.model.spec import NervSpec
 from nervbench.model.zoo import MODELS
-from nervbench.records import Status
+from nervbench.records import Artifact, Status
 from nervbench.report import gap_page
+from nervbench.suites.chosen import Chosen, Joined
+from nervbench.train import state
+from nervbench.train.history import EPOCHS, note
+from nervbench.train.loop import Epoch
 from nervbench.trials import Trial
 from tests.report.factory import a_run
 
@@ -161,6 +167,61 @@ def points() -> list[bytes]:
     point = rates.RatePoint("x264", rates.CODEC, {"crf": "23"}, 1, "a CPU", scene, {"av": "18"}, decode=timed)
     missing = rates.RatePoint("vp9", rates.CODEC, {}, 1, "a CPU", scene, {}, Status.UNSUPPORTED, "no encoder")
     return [rates.to_line(each).encode() for each in (point, missing)]
+
+
+def chosen() -> list[bytes]:
+    """What was chosen of a suite."""
+    mine = Chosen("ablation", "small", "c.mp4", (Joined("mine", "nerv-xs", "ab"),))
+    return [json.dumps(dataclasses.asdict(mine)).encode()]
+
+
+def history() -> list[bytes]:
+    """The epochs of a training."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in (1, 2, 3):
+            note(Path(folder), Epoch(number, 3, 0.1, 20.0 + number, 1e-3), 1.5)
+        return [(Path(folder) / EPOCHS).read_bytes()]
+
+
+@functools.cache
+def states() -> list[bytes]:
+    """The saved state of a training."""
+    model = tiny().model()
+    optimiser = torch.optim.Adam(model.parameters())
+    with tempfile.TemporaryDirectory() as folder:
+        state.save(Path(folder) / "state.pt", "{}", model, optimiser, 3)
+        return [(Path(folder) / "state.pt").read_bytes()]
+
+
+def arrays() -> list[bytes]:
+    """A kept array of frames."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((2, 4, 4, 3), np.uint8))
+    return [buffer.getvalue()]
+
+
+def descriptions() -> list[bytes]:
+    """The descriptions beside an artifact and an engine."""
+    artifact = Artifact("onnx", "fp32", "key", "ab", 7, "{}", {"torch": "2.13.0"}, ("a note",))
+    return [describe(artifact).encode(), json.dumps({"gpu": "sm_60", "sha256": "ab"}).encode()]
+
+
+def machines() -> list[bytes]:
+    """Files of a machine, each behind the byte that says which it is."""
+    stat = b"70 (a) b) S 1 1 1 0 -1 0 0 900 0 900 100 100 100 100 20 0\n"
+    status = b"Name:\tx\nCpus_allowed_list:\t1,2-2\nvoluntary_ctxt_switches:\t1\nnonvoluntary_ctxt_switches:\t2\n"
+    processors = b"cpu  9 9 9 9 9 9 9 9\ncpu1 1 2 3 4 5 6 7 8 9 1\ncpu2 1 2 3 4 5 6 7 8 9 1\nintr 5\n"
+    contents = [processors, b"MemAvailable: 5 kB\n", b"pswpin 3\npswpout 4\n", stat, status, status, b"800000\n"]
+    contents += [b"coretemp\n", b"61500\n", b"package-0\n", b"9000000\n", b"10000000\n"]
+    return [bytes([place]) + content for place, content in enumerate(contents)]
+
+
+def inspected() -> list[bytes]:
+    """What TensorRT's inspector says of a convolution."""
+    tensor = {"Name": "x", "Dimensions": [1, 3, 8, 8], "Format/Datatype": "Row major Linear FP16 format"}
+    weights = {"Type": "Half", "Count": 81}
+    layer = {"Name": "a", "LayerType": "Convolution", "ParameterType": "Convolution", "OutMaps": 3, "Weights": weights}
+    return [json.dumps({"Layers": [layer | {"Inputs": [tensor], "Outputs": [tensor]}]}).encode()]
 
 
 def images() -> list[bytes]:

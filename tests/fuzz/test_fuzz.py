@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import __main__ as fuzzing
-from tests.fuzz import targets
+from tests.fuzz import others, targets
+from tests.fuzz.common import Target
 from tests.fuzz.mutate import MAX_LENGTH, mutated
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.targets import TARGETS
 
-SLOW = {"authors", "pickle", "metadata", "coded", "summed", "image", "video"}
+SLOW = {"authors", "pickle", "metadata", "coded", "summed", "image", "video", "state", "compared", "explained"}
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -57,13 +58,18 @@ ACCEPTED = (
     "report",
     "image",
     "video",
+    "chosen",
+    "state",
+    "compared",
+    "explained",
 )
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_examples_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first example of a parser that can refuse is accepted: what is damaged was whole before."""
-    monkeypatch.setattr(targets, "_refusing", contextlib.nullcontext)
+    for module in (targets, others):
+        monkeypatch.setattr(module, "refusing", contextlib.nullcontext)
     TARGETS[name].parse(TARGETS[name].seeds()[0])
 
 

@@ -79,11 +79,12 @@ def test_names_stay_in_the_folder(tmp_path: Path, name: str) -> None:
         assert (tmp_path / file).resolve().is_relative_to(inside)
 
 
-NUMBERS = st.sampled_from([0.0, -1.0, 1e-30, 1e30, -1e30]) | st.floats(1e-30, 1e30)
+TIMES = st.sampled_from([1e-30, 1e30]) | st.floats(1e-30, 1e30)
+NUMBERS = st.sampled_from([0.0, -1.0, -1e30]) | TIMES
 
 
 @settings(max_examples=150, deadline=None)
-@given(samples=st.lists(NUMBERS, max_size=12), rate=NUMBERS, copied=NUMBERS, flop=st.integers(-(10**18), 10**18))
+@given(samples=st.lists(TIMES, max_size=12), rate=NUMBERS, copied=NUMBERS, flop=st.integers(-(10**18), 10**18))
 def test_any_numbers_give_a_page(samples: list[float], rate: float, copied: float, flop: int) -> None:
     """Whatever numbers from 1e-30 to 1e30 a results file holds, the page and the table are made without an error."""
     whole = made("nerv-s", "ov", "fp32", tuple(samples))
