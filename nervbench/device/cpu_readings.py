@@ -178,7 +178,7 @@ def _asked(read: Callable[[], Answer]) -> Answer | str:
         return read()
     except OSError as error:
         return f"{error.filename}: {error.strerror}"
-    except (ValueError, LookupError) as error:
+    except (ArithmeticError, ValueError, LookupError) as error:
         return str(error.args[0])
 
 

@@ -230,7 +230,7 @@ def convolution_types(said: str) -> dict[str, str]:
             layer["Name"]: layer["Inputs"][0].get("DataType") or layer["Inputs"][0].get("Format/Datatype") or ""
             for layer in convolutions
         }
-    except (ValueError, TypeError, LookupError, AttributeError):  # only names, or a form we do not know
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):  # only names, or a form we do not know
         return {}
     kinds = {name: [kind for kind, words in TYPES if re.search(words, text, re.I)] for name, text in worded.items()}
     return {name: found[0] for name, found in kinds.items() if found}

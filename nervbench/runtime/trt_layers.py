@@ -65,7 +65,7 @@ def _layers(said: str) -> dict[str, dict[str, Any]]:
     """What the inspector tells of each layer, by name; {} where it tells names only."""
     try:
         return {layer["Name"]: layer for layer in json.loads(said)["Layers"]}
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         return {}
 
 
