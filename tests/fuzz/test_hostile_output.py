@@ -19,7 +19,22 @@ from markdown_it import MarkdownIt
 from nervbench import store
 from nervbench.export import base
 from nervbench.export.base import produce
-from nervbench.records import PRECISIONS, Result
+from nervbench.records import (
+    PRECISIONS,
+    PROTOCOLS,
+    SCENARIOS,
+    Doubt,
+    Load,
+    Meanwhile,
+    Operator,
+    Playback,
+    Profile,
+    Result,
+    Served,
+    Stages,
+    Status,
+    Telemetry,
+)
 from nervbench.report import pages
 from nervbench.report.compose import Surroundings, page
 from nervbench.report.rows import groups_of, latest
@@ -33,7 +48,7 @@ MARKUP = (
 )
 
 
-def marked(value: Any, keep: tuple[str, ...] = ("status", *PRECISIONS)) -> Any:
+def marked(value: Any, keep: tuple[str, ...] = ("status", *PRECISIONS, *SCENARIOS, *PROTOCOLS)) -> Any:
     """The same data with markup in every string, keys of free tables included."""
     if isinstance(value, str):
         return value if value in keep else MARKUP.format(value)
@@ -59,9 +74,32 @@ def links(text: str) -> list[str]:
     return [f"{child.type} {child.attrs} {child.content}" for child in children if child.type in acting]
 
 
+def of_every_kind() -> Iterator[Result]:
+    """A row for every section of a page that the others have none for."""
+    told = {
+        "to_file": Telemetry(stages=Stages((0.5,), (0.01,), (0.09,), 0.55, {"embed": (0.1,)}, 0.2)),
+        "server": Telemetry(served=Served(0.1, 0.5, (Load(5.0, (0.15,) * 70, 14.0, 3, held=True),))),
+        "playback_30": Telemetry(playback=Playback(30.0, 0.1, (0, 1, 2), (0.0, 0.1, -0.1), 1, (0.2,), 1.0)),
+        "cold": Telemetry(caches="cold", algorithm="an algorithm", flop_per_frame=3, unwatched="nobody"),
+        "to_host": Telemetry(
+            frames_on="host", meanwhile=Meanwhile(0.25, 9, 2.0, gpu_throttle={"a cap": 0.5}, missing={"gpu": "none"})
+        ),
+    }
+    for scenario, telemetry in told.items():
+        yield dataclasses.replace(made(scenario=scenario), telemetry=telemetry)
+    yield made(protocol="nerv")
+    operators = (Operator("an operator", "a kind", 0.1, 5, 6, "a layer"), Operator("another", "a kind", 0.2))
+    yield dataclasses.replace(made("nerv-xs", "ov", "bf16"), profile=Profile("a profiler", 3, operators), wall_s=3.0)
+    yield dataclasses.replace(made("nerv-xs", "ort", "bf16"), profile=Profile("another", 0, reason="it does not tell"))
+    yield dataclasses.replace(
+        made("nerv-xs", "aoti"), status=Status.TIMED_OUT, reason="no end", doubts=(Doubt("cut_off", {"samples": 5.0}),)
+    )
+
+
 def test_markup_in_every_string() -> None:
     """A results file with markup in every string gives a page with no more links, pictures or HTML than another."""
-    harmless, results = a_run(), [hostile(result) for result in a_run()]
+    harmless = [*a_run(), *of_every_kind()]
+    results = [hostile(result) for result in harmless]
 
     assert links(page(results, groups_of(latest(results)), AROUND)) == links(
         page(harmless, groups_of(latest(harmless)), AROUND)
