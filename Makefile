@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := bench
-.PHONY: bench gpu test lint report bench-trust bench-explain bench-kills bench-predict bench-speed bench-suites bench-train fuzz
+.PHONY: bench gpu test lint report bench-trust bench-explain bench-kills bench-predict bench-rewrites bench-speed bench-suites bench-train fuzz
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,10 @@ bench-kills: $(VENV)/installed
 MODEL ?= nerv-s
 bench-speed: $(VENV)/installed
 	$(BIN)/python -m tests.bench.speed --model $(MODEL)
+
+bench-rewrites: MODEL = nerv-xs
+bench-rewrites: $(VENV)/installed
+	$(BIN)/python -m tests.bench.rewrites --model $(MODEL)
 
 EPOCHS ?= 0
 bench-train: $(VENV)/installed

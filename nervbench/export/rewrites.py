@@ -1,13 +1,32 @@
 """Chooses the rewrites of an ONNX file. What was applied, and what refused and why, goes into the artifact's notes.
 
-The rules are the ones that measured fastest in ONNX Runtime and in OpenVINO, which agree; see their runtimes.
+The rules are the ones that measured fastest in ONNX Runtime and in OpenVINO, which agree; see their runtimes. What each
+is worth in either is measured by leaving it out: ``make bench-rewrites``.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nervbench.errors import ExportError
 from nervbench.export.calibrate import ranges_of
 from nervbench.model.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from nervbench_kernels.rewrites.graph import Rule
+
+
+def rules() -> list[Rule]:
+    """The rules of all precisions, in the order in which they are applied."""
+    from nervbench_kernels.rewrites.head import HEAD_FIRST  # noqa: PLC0415 (imports onnx, which is slow)
+    from nervbench_kernels.rewrites.shuffles import (  # noqa: PLC0415
+        ACTIVATION_FIRST,
+        BYTES_MOVED,
+        NO_SHUFFLE_BY_ONE,
+        TRANSPOSE_FIRST,
+    )
+
+    return [NO_SHUFFLE_BY_ONE, ACTIVATION_FIRST, HEAD_FIRST, BYTES_MOVED, TRANSPOSE_FIRST]
 
 
 def rewritten(content: bytes, checkpoint: Checkpoint, precision: str) -> tuple[bytes, tuple[str, ...]]:
@@ -18,20 +37,11 @@ def rewritten(content: bytes, checkpoint: Checkpoint, precision: str) -> tuple[b
     import onnx  # noqa: PLC0415 (slow to import, and other formats do without)
 
     from nervbench_kernels.rewrites.graph import rewrite  # noqa: PLC0415 (imports onnx)
-    from nervbench_kernels.rewrites.head import HEAD_FIRST  # noqa: PLC0415
     from nervbench_kernels.rewrites.quantise import in_int8  # noqa: PLC0415
-    from nervbench_kernels.rewrites.shuffles import (  # noqa: PLC0415
-        ACTIVATION_FIRST,
-        BYTES_MOVED,
-        NO_SHUFFLE_BY_ONE,
-        TRANSPOSE_FIRST,
-    )
 
-    rules = [NO_SHUFFLE_BY_ONE, ACTIVATION_FIRST, HEAD_FIRST, BYTES_MOVED, TRANSPOSE_FIRST]
-    if precision == "int8":
-        rules.append(in_int8(ranges_of(checkpoint)))
+    also = [in_int8(ranges_of(checkpoint))] if precision == "int8" else []
     try:
-        model, outcomes = rewrite(onnx.load_from_string(content), rules)
+        model, outcomes = rewrite(onnx.load_from_string(content), [*rules(), *also])
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         msg = f"the rewritten ONNX graph is not valid: {error}"
         raise ExportError(msg) from error
