@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from nervbench.measure.stopping import stopped_by
 from nervbench.records import COLD, OFFLINE, SINGLE_STREAM, TO_HOST
@@ -109,6 +110,16 @@ class Spool(list[float]):
         super().append(seconds)
         with suppress(OSError):
             self._file.write(NUMBER.pack(seconds))
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file; the samples stay."""
+        self._file.close()
 
 
 def spooled(path: Path) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,10 @@ def take(job: CaseJob, device: Device, session: Session, load_s: float) -> Taken
     """Time an open session."""
     watch = Watch(session, set(job.prepared.starts))
     yardstick_s = _yardstick(device)
-    with Sampling(os.getpid(), gpu=device.watched) as sampling:
+    spool: AbstractContextManager[list[float]] = Spool(job.spool) if job.spool else nullcontext([])
+    with spool as samples, Sampling(os.getpid(), gpu=device.watched) as sampling:
         before = device.counters()
-        timing, also = _timed(job, device, session, watch)
+        timing, also = _timed(job, device, session, watch, samples)
         after = device.counters()
     yardstick_s += _yardstick(device)
     telemetry = Telemetry(
@@ -74,10 +76,11 @@ def _yardstick(device: Device) -> tuple[float, ...]:
     return device.yardstick(YARDSTICK_S) if isinstance(device, WithYardstick) else ()
 
 
-def _timed(job: CaseJob, device: Device, session: Session, watch: Watch) -> tuple[Timing, dict[str, Any]]:
-    """The samples, and what else belongs into the telemetry."""
+def _timed(
+    job: CaseJob, device: Device, session: Session, watch: Watch, samples: list[float]
+) -> tuple[Timing, dict[str, Any]]:
+    """Add the samples to ``samples``; how they were taken, and what else belongs into the telemetry."""
     case, prepared, rule = job.case, job.prepared, job.stopping
-    samples = Spool(job.spool) if job.spool else []
     if case.protocol != STRICT:
         clip = range(0, prepared.frames, case.batch)
         return replay(session, device, REPEATS[case.protocol], clip, rule.budget_s, watch, samples), {}

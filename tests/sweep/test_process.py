@@ -168,6 +168,6 @@ def test_light_parent() -> None:
 
 def test_died() -> None:
     """A job whose time is over has died, and says so."""
-    died = process.run(ProbeJob("cpu", 0.0), 0.01)
+    died = process.run(ProbeJob("cpu", 60.0), 0.01)
 
     assert died == Died(True, "no end after 0.01 s")
