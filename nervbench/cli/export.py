@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-FORMATS = ("onnx", "onnx_rewritten", "torchscript")
+FORMATS = ("onnx", "onnx_17", "onnx_20", "onnx_rewritten", "onnx_qdq", "torchscript")
 
 
 @click.command()
@@ -22,6 +22,7 @@ def command(model: str, form: str, out: Path, precision: str, weights: str | Non
 
     The file takes time positions t / T, float32 (batch,), and gives frames, uint8 (batch, height, width, 3).
     onnx_rewritten is the graph that the runtimes ort and ov are given: faster, with what was rewritten in OUT.json.
+    onnx_qdq has convolutions in int8 as TensorRT wants them, fp16 around; onnx_17 and onnx_20 are of older opsets.
 
     \b
     Example:  nervbench export nerv-s --to onnx -o nerv-s.onnx

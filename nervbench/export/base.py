@@ -13,12 +13,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 from nervbench import __version__
 from nervbench.errors import ExportError, unknown
-from nervbench.export.rewrites import rewritten
+from nervbench.export.rewrites import quantised, rewritten
 from nervbench.export.to_checkpoint import to_checkpoint
 from nervbench.export.to_onnx import to_onnx
 from nervbench.export.to_torchscript import to_torchscript
@@ -30,29 +31,39 @@ from nervbench.records import Artifact
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write a model: its file suffix, its writer, and the packages whose versions decide the bytes.
+    """One way to write a model: its file suffix, its writer, the packages whose versions decide the bytes, precisions.
 
     ``rewrite`` makes another file of one in the format ``of``: (content, checkpoint, precision) → (content, notes).
+    int8 is what it makes of a file in the precision ``of_float``.
     """
 
     suffix: str
     write: Callable[[Checkpoint, str], bytes]
     packages: tuple[str, ...]
+    precisions: tuple[str, ...] = tuple(DTYPES)
     rewrite: Callable[[bytes, Checkpoint, str], tuple[bytes, tuple[str, ...]]] | None = None
     of: str = ""
+    of_float: str = "fp32"
 
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """What it can be written in: int8 is what a rewrite makes of fp32."""
-        return (*DTYPES, "int8") if self.rewrite else tuple(DTYPES)
+    def written_in(self, precision: str) -> str:
+        """The precision of what the writer writes."""
+        return self.of_float if precision == "int8" else precision
 
 
+ONNX = ("torch", "onnx", "onnxscript")
 FORMATS: dict[str, Format] = {
     "checkpoint": Format(".safetensors", to_checkpoint, ("safetensors",)),
     "torchscript": Format(".pt", to_torchscript, ("torch",)),
-    "onnx": Format(".onnx", to_onnx, ("torch", "onnx", "onnxscript")),
-    "onnx_rewritten": Format(".onnx", to_onnx, ("torch", "onnx", "onnxscript"), rewritten, "onnx"),
+    "onnx": Format(".onnx", to_onnx, ONNX),
+    "onnx_17": Format(".onnx", partial(to_onnx, opset=17), ONNX, ("fp32", "fp16")),
+    "onnx_20": Format(".onnx", partial(to_onnx, opset=20), ONNX, ("fp32", "fp16")),
+    "onnx_22": Format(".onnx", partial(to_onnx, opset=22), ONNX),
+    "onnx_rewritten": Format(".onnx", to_onnx, ONNX, (*DTYPES, "int8"), rewritten, "onnx"),
+    "onnx_qdq": Format(".onnx", partial(to_onnx, opset=20), ONNX, ("int8",), quantised, "onnx_20", "fp16"),
 }
+"""By name. A number is an older opset: 22 is the first in which a convolution may be bf16. ``onnx_qdq`` is quantised by
+QuantizeLinear and DequantizeLinear as TensorRT wants it, fp16 around them.
+"""
 
 
 def produce(checkpoint: Checkpoint, form: str, precision: str, cache: Path) -> tuple[Path, Artifact]:
@@ -66,7 +77,9 @@ def produce(checkpoint: Checkpoint, form: str, precision: str, cache: Path) -> t
     kept, note = _from_cache(path, key)
     if kept:
         return path, kept
-    plain = produce(checkpoint, of, _written_in(precision), cache)[0].read_bytes() if (of := FORMATS[form].of) else None
+    plain = None
+    if of := FORMATS[form].of:
+        plain = produce(checkpoint, of, FORMATS[form].written_in(precision), cache)[0].read_bytes()
     content, artifact = write(checkpoint, form, precision, plain)
     artifact = dataclasses.replace(artifact, notes=(*([note] if note else []), *artifact.notes))
     write_atomically(path, content)
@@ -81,7 +94,7 @@ def write(checkpoint: Checkpoint, form: str, precision: str, plain: bytes | None
     """
     versions = _versions(form, precision)
     notes: tuple[str, ...] = ()
-    content = plain or FORMATS[form].write(checkpoint, _written_in(precision))
+    content = plain or FORMATS[form].write(checkpoint, FORMATS[form].written_in(precision))
     if rewrite := FORMATS[form].rewrite:
         content, notes = rewrite(content, checkpoint, precision)
     return content, Artifact(
@@ -94,11 +107,6 @@ def write(checkpoint: Checkpoint, form: str, precision: str, plain: bytes | None
         versions=versions,
         notes=notes,
     )
-
-
-def _written_in(precision: str) -> str:
-    """The precision of the file that a rewrite starts from: int8 is made of fp32."""
-    return "fp32" if precision == "int8" else precision
 
 
 def describe(artifact: Artifact, frames: int | None = None) -> str:

@@ -6,6 +6,7 @@ is worth in either is measured by leaving it out: ``make bench-rewrites``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nervbench.errors import ExportError
@@ -34,18 +35,33 @@ def rewritten(content: bytes, checkpoint: Checkpoint, precision: str) -> tuple[b
 
     Raises ExportError where a rule broke the graph, and where nothing of it could be made int8.
     """
+    return _changed(content, [*rules(), *([_in_int8(checkpoint, signed=False)] if precision == "int8" else [])])
+
+
+def quantised(content: bytes, checkpoint: Checkpoint, precision: str) -> tuple[bytes, tuple[str, ...]]:
+    """The graph with convolutions in int8 as TensorRT wants them, and what came of it. Raises ExportError as well."""
+    assert precision == "int8"
+    return _changed(content, [_in_int8(checkpoint, signed=True)])
+
+
+def _in_int8(checkpoint: Checkpoint, *, signed: bool) -> Rule:
+    from nervbench_kernels.rewrites.quantise import in_int8  # noqa: PLC0415 (imports onnx)
+
+    return in_int8(ranges_of(checkpoint), signed=signed)
+
+
+def _changed(content: bytes, chosen: Sequence[Rule]) -> tuple[bytes, tuple[str, ...]]:
     import onnx  # noqa: PLC0415 (slow to import, and other formats do without)
 
     from nervbench_kernels.rewrites.graph import rewrite  # noqa: PLC0415 (imports onnx)
-    from nervbench_kernels.rewrites.quantise import in_int8  # noqa: PLC0415
+    from nervbench_kernels.rewrites.quantise import INT8  # noqa: PLC0415
 
-    also = [in_int8(ranges_of(checkpoint))] if precision == "int8" else []
     try:
-        model, outcomes = rewrite(onnx.load_from_string(content), [*rules(), *also])
+        model, outcomes = rewrite(onnx.load_from_string(content), chosen)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         msg = f"the rewritten ONNX graph is not valid: {error}"
         raise ExportError(msg) from error
-    if precision == "int8" and not outcomes[-1].places:
-        msg = f"nothing could be made int8: {outcomes[-1].reason}"
+    if none := [outcome.reason for outcome in outcomes if outcome.rule == INT8 and not outcome.places]:
+        msg = f"nothing could be made int8: {none[0]}"
         raise ExportError(msg)
     return model.SerializeToString(), tuple(f"rewrite {outcome}" for outcome in outcomes)

@@ -19,7 +19,7 @@ INPUT, OUTPUT = "t", "frames"
 MAX_BATCH = 4096
 
 
-def to_onnx(checkpoint: Checkpoint, precision: str) -> bytes:
+def to_onnx(checkpoint: Checkpoint, precision: str, opset: int = OPSET) -> bytes:
     """The bytes of an ONNX file. Raises ExportError with the exporter's message."""
     import onnx  # noqa: PLC0415 (slow to import, and a checkpoint or TorchScript export does without)
 
@@ -31,7 +31,7 @@ def to_onnx(checkpoint: Checkpoint, precision: str) -> bytes:
                 decoder,
                 (example_B,),
                 dynamo=True,
-                opset_version=OPSET,
+                opset_version=opset,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=MAX_BATCH)},),

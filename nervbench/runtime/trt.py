@@ -1,9 +1,12 @@
 """TensorRT, 8.5 to 11. Written against its documentation and binding packages; not yet run on a GPU.
 
 TensorRT is imported when a case asks for it, and without it every case is refused with the package to install. Memory
-is PyTorch's; the frames stay on the GPU, where the engine wrote them, until they are fetched. There is no CUDA graph:
-a decode launches a few dozen kernels, which hide behind the work except for the smallest models, and a graph that
-nobody could try would be one more thing to distrust.
+is PyTorch's; the frames stay on the GPU, where the engine wrote them, until they are fetched. ``trt`` launches its
+kernels one by one, a few dozen a decode, which hide behind the work of all but the smallest models; ``trt_graph``
+launches them as one CUDA graph.
+
+Any batch may be asked for, as the ONNX files leave it open. An engine is built for one: what runs is then what was
+tuned, not a compromise of a range.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from types import TracebackType
 from typing import Any, Self
@@ -31,7 +35,7 @@ DISTRIBUTIONS = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11")
 class TrtSession:
     """Decodes with one execution context. ``notes`` say what was unusual about its engine."""
 
-    def __init__(self, trt: Any, loaded: Engine, opening: Opening, gpu: trt_gpu.Gpu) -> None:
+    def __init__(self, trt: Any, loaded: Engine, opening: Opening, gpu: trt_gpu.Gpu, graphed: bool) -> None:
         self._loaded, self._opening, self._gpu = loaded, opening, gpu
         self.notes = loaded.notes
         self._context = loaded.engine.create_execution_context()
@@ -39,7 +43,7 @@ class TrtSession:
             raise failure(loaded.heard.words, "making an execution context")
         # All positions and what a batch needs after the last, so that a decode copies within the GPU only.
         self._positions = gpu.put(time_positions(0, opening.frames + opening.batch - 1, opening.frames))
-        self._input = gpu.empty((opening.batch,), torch.float32)
+        self._input = gpu.put(time_positions(0, opening.batch, opening.frames))
         name, output = _ends(trt, loaded.engine)
         if not self._context.set_input_shape(name, (opening.batch,)):
             raise failure(loaded.heard.words, f"setting a batch of {opening.batch}")
@@ -47,6 +51,7 @@ class TrtSession:
         for tensor, memory in ((name, self._input), (output, self._output)):
             if not self._context.set_tensor_address(tensor, memory.data_ptr()):
                 raise failure(loaded.heard.words, f"setting the address of {tensor}")
+        self._replay = gpu.captured(self._enqueue) if graphed else None
         self._decoded = False
 
     def decode(self, index: int) -> None:
@@ -54,10 +59,16 @@ class TrtSession:
         start = index % self._opening.frames
         with self._gpu.stream() as stream:
             self._input.copy_(self._positions[start : start + self._opening.batch])
-            enqueued = self._context.execute_async_v3(stream)
-        if not enqueued:
-            raise failure(self._loaded.heard.words, "decoding")
+            if self._replay:
+                self._replay()
+            else:
+                self._enqueue(stream)
         self._decoded = True
+
+    def _enqueue(self, stream: int) -> None:
+        """Enqueue the network on a stream."""
+        if not self._context.execute_async_v3(stream):
+            raise failure(self._loaded.heard.words, "decoding")
 
     def fetch(self) -> Frames:
         """The last frames as a (B, H, W, 3) uint8 array."""
@@ -92,7 +103,7 @@ class TrtSession:
     ) -> None:
         """Release memory and engine, once nothing uses them."""
         self._gpu.wait()
-        del self._context, self._loaded, self._input, self._output, self._positions
+        del self._replay, self._context, self._loaded, self._input, self._output, self._positions
 
 
 def _ends(trt: Any, engine: Any) -> tuple[str, str]:
@@ -126,10 +137,12 @@ def _installed(distribution: str) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
 class Trt:
-    """The ``trt`` runtime."""
+    """A runtime of this name, which replays a CUDA graph (``graphed``) or launches kernel by kernel."""
 
-    name = "trt"
+    name: str
+    graphed: bool = False
     profiler = trt_layers.PROFILER
 
     @property
@@ -138,13 +151,13 @@ class Trt:
         return (next(filter(_installed, DISTRIBUTIONS), "tensorrt"), "torch")
 
     def wants(self, precision: str) -> tuple[str, str]:
-        """The plain ONNX file: in fp32 for TensorRT 8, which lowers it itself, else in the precision of the case."""
+        """An ONNX file of an opset that its parser knows; in fp32 for TensorRT 8, which lowers it itself."""
         try:
             row = generation(release(_tensorrt().__version__))
         except UnsupportedError:
             row = None
         build = (row or GENERATIONS[-1]).builds.get(precision)
-        return "onnx", build.artifact if build else precision
+        return build.artifact if build else ("onnx", precision)
 
     def refusal(self, device: DeviceCard, precision: str) -> str | None:
         """Why it cannot run, with what to install for this GPU; None if it can."""
@@ -159,6 +172,9 @@ class Trt:
 
     def open(self, opening: Opening) -> TrtSession:
         """Load the engine that is kept for this GPU and software, or build one, and bind it to memory."""
+        return self._opened(opening, self.graphed)
+
+    def _opened(self, opening: Opening, graphed: bool) -> TrtSession:
         trt = _tensorrt()
         if reason := trt_gpu.missing():
             raise UnsupportedError(reason)
@@ -168,12 +184,13 @@ class Trt:
         reason = refusal(trt.__version__, facts.capability, opening.precision)
         if reason or row is None:
             raise UnsupportedError(reason)
-        return TrtSession(trt, load(trt, Plan(opening, row, facts, trt.__version__)), opening, gpu)
+        return TrtSession(trt, load(trt, Plan(opening, row, facts, trt.__version__)), opening, gpu, graphed)
 
     def profile(self, opening: Opening, starts: Sequence[int]) -> tuple[Operator, ...]:
         """The layers that the engine executes; TensorRT reports them after each execution, which it then waits for."""
-        with self.open(opening) as session:
+        with self._opened(opening, graphed=False) as session:
             return session.profile(_tensorrt(), starts)
 
 
-RUNTIME = Trt()
+RUNTIME = Trt("trt")
+GRAPHED = Trt("trt_graph", graphed=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nervbench.model import gpu
 from nervbench.runtime.base import Capability
+from nervbench.runtime.torch_session import captured
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,10 @@ class Gpu:
         with torch.cuda.stream(self._stream):
             yield self._stream.cuda_stream
         caller.wait_stream(self._stream)
+
+    def captured(self, enqueue: Callable[[int], None]) -> Callable[[], None]:
+        """What ``enqueue(stream)`` enqueues, as a CUDA graph: a function that launches it on the current stream."""
+        return captured(lambda: enqueue(torch.cuda.current_stream().cuda_stream)).replay
 
     def wait(self) -> None:
         """Until the stream is empty."""

@@ -16,9 +16,9 @@ Release = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """How a precision is built: the precision of the ONNX file, and the builder flags that are set."""
+    """How a precision is built: format and precision of the ONNX file, and the builder flags that are set."""
 
-    artifact: str
+    artifact: tuple[str, str]
     flags: tuple[str, ...] = ()
 
 
@@ -27,29 +27,38 @@ class Generation:
     """Releases that are used alike.
 
     ``network_flags`` name what a network is created with. ``gpus`` are the oldest and the newest compute capability
-    (None: no newer one is known that it lacks). ``opset`` is the newest of ONNX that its parser documents; None where
-    we have no source. ``install`` is what pip takes for a GPU that no newer generation supports.
+    (None: no newer one is known that it lacks). ``opset`` is the newest of ONNX that its parser documents. ``install``
+    is what pip takes for a GPU that no newer generation supports.
     """
 
     since: Release
     network_flags: tuple[str, ...]
     builds: dict[str, Build]
     gpus: tuple[Capability, Capability | None]
-    opset: int | None
+    opset: int
     install: str
 
 
 # Where the types of a network are only a hint, OBEY makes them an order: a build fails rather than fall back.
-_HINTED = {"fp32": Build("fp32"), "fp16": Build("fp32", ("FP16", "OBEY_PRECISION_CONSTRAINTS"))}
-# Where they are its meaning, the precision is the one that the ONNX file is written in.
-_TYPED = {name: Build(name) for name in ("fp32", "fp16", "bf16")}
+_HINTED = {
+    "fp32": Build(("onnx_17", "fp32")),
+    "fp16": Build(("onnx_17", "fp32"), ("FP16", "OBEY_PRECISION_CONSTRAINTS")),
+}
+# Where they are its meaning, the precision is the one that the ONNX file is written in. ONNX has convolutions in bf16
+# from opset 22 on; 10.0 documents less.
+_TYPED = {
+    "fp32": Build(("onnx_20", "fp32")),
+    "fp16": Build(("onnx_20", "fp16")),
+    "bf16": Build(("onnx_22", "bf16")),
+    "int8": Build(("onnx_qdq", "int8")),
+}
 _EITHER = "tensorrt-cu13, or tensorrt-cu12 where PyTorch was built for CUDA 12"
 
 GENERATIONS = (
     Generation((8, 5), ("EXPLICIT_BATCH",), _HINTED, ((3, 5), (9, 0)), 17, "tensorrt==8.5.3.1 (Python up to 3.10)"),
     Generation((8, 6), ("EXPLICIT_BATCH",), _HINTED, ((5, 0), (9, 0)), 17, "tensorrt==8.6.1.post1 (Python up to 3.11)"),
-    Generation((10, 0), ("STRONGLY_TYPED",), _TYPED, ((7, 0), (9, 0)), None, "'tensorrt-cu12<10.5'"),
-    Generation((10, 5), ("STRONGLY_TYPED",), _TYPED, ((7, 5), (9, 0)), None, "'tensorrt-cu12>=10.5'"),
+    Generation((10, 0), ("STRONGLY_TYPED",), _TYPED, ((7, 0), (9, 0)), 20, "'tensorrt-cu12<10.5'"),
+    Generation((10, 5), ("STRONGLY_TYPED",), _TYPED, ((7, 5), (9, 0)), 20, "'tensorrt-cu12>=10.5'"),
     Generation((10, 8), ("STRONGLY_TYPED",), _TYPED, ((7, 5), None), 24, "'tensorrt-cu12>=10.8'"),
     Generation((11, 0), (), _TYPED, ((7, 5), None), 24, _EITHER),
 )
@@ -105,6 +114,8 @@ def refusal(version: str, capability: Capability | None, precision: str) -> str 
     why = f"TensorRT {version} is not used for {precision} here"
     if precision == "bf16" and row.since < (10, 0):
         why = f"TensorRT {version} has no bf16; it came after 8.6"
+    elif precision == "int8" and row.since < (10, 0):
+        why = f"int8 is written for strongly typed networks, which came after TensorRT {version}"
     elif precision in row.builds and capability is not None:
         why = f"TensorRT has no {precision} for compute capability {_dotted(capability)}"
     return f"{why}; possible: {', '.join(possible)}"

@@ -43,16 +43,19 @@ def rounded(values: np.ndarray[Any, Any], scale: float, zero: int) -> np.ndarray
     return ((np.clip(np.round(values / scale) + zero, 0, 255) - zero) * scale).astype(np.float32)
 
 
+@pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("span", [(-0.5, 2.0), (0.0, 3.0), (-3.0, -1.0)])
 @pytest.mark.parametrize(("pads", "has_bias"), [([1, 1, 1, 1], True), ([0, 1, 2, 0], False), ([0, 0, 0, 0], True)])
-def test_what_is_computed(shuffle: bool, span: tuple[float, float], pads: list[int], has_bias: bool) -> None:
+def test_what_is_computed(
+    signed: bool, shuffle: bool, span: tuple[float, float], pads: list[int], has_bias: bool
+) -> None:
     """The same as a convolution of rounded inputs, padded with zeros, with rounded weights; a channel may be zero."""
     channels = 2 if shuffle else 8
     weight = RANDOM.normal(0, 1, (4, channels, 3, 3)).astype(np.float32)
     weight[1] = 0
     bias = RANDOM.normal(0, 1, 4).astype(np.float32) if has_bias else None
-    model, (outcome,) = rewrite(graph_of(weight, bias, pads, shuffle), [in_int8([span])])
+    model, (outcome,) = rewrite(graph_of(weight, bias, pads, shuffle), [in_int8([span], signed=signed)])
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"x": X})
 
@@ -71,8 +74,11 @@ def test_what_is_computed(shuffle: bool, span: tuple[float, float], pads: list[i
     assert found == pytest.approx(expected.numpy(), abs=2e-5)
     kinds = [node.op_type for node in model.graph.node]
     assert kinds.count("DequantizeLinear") == 2
-    assert kinds.index("QuantizeLinear") < (kinds.index("DepthToSpace") if shuffle else kinds.index("Conv"))
-    assert {array.data_type for array in model.graph.initializer if array.name.endswith(".int8")} == {TensorProto.INT8}
+    if shuffle:
+        assert (kinds.index("QuantizeLinear") < kinds.index("DepthToSpace")) == (not signed)
+    types = {array.data_type for array in model.graph.initializer}
+    assert TensorProto.INT8 in types
+    assert (TensorProto.UINT8 in types) == (not signed)
 
 
 def test_left_in_float() -> None:

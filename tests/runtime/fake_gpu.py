@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from nervbench.records import DeviceCard
 from nervbench.runtime import trt_gpu
@@ -11,6 +11,7 @@ from nervbench.runtime.trt_gpu import GpuFacts
 
 CONTENT = b"an ONNX file"
 FRAMES, BATCH, STREAM = 5, 2, 4242
+CAPTURING, REPLAYED = 43, 44
 A100 = GpuFacts("NVIDIA A100", (8, 0), "580.10", 40 << 30)
 
 
@@ -29,6 +30,10 @@ class FakeGpu(trt_gpu.Gpu):
     @contextlib.contextmanager
     def stream(self) -> Iterator[int]:
         yield STREAM
+
+    def captured(self, enqueue: Callable[[int], None]) -> Callable[[], None]:
+        enqueue(CAPTURING)
+        return lambda: enqueue(REPLAYED)
 
     def wait(self) -> None:
         self.waited += 1

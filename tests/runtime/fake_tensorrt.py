@@ -77,14 +77,18 @@ def _enum(name: str, members: dict[str, int]) -> Any:
     return enum.IntEnum(name, members)
 
 
-def typed(precision: str, *, split: bool = False) -> str:
-    """What the inspector says of two convolutions in a precision, in the form of 10 or, split, of 11."""
-    word = {"fp32": ("FP32", "Float"), "fp16": ("FP16", "Half"), "bf16": ("BFloat16", "BFloat16")}[precision]
-    sentence = f"Row major linear {word[0]} format (kLINEAR)"
-    tensor = {"Format": sentence, "DataType": word[1]} if split else {"Format/Datatype": sentence}
-    convolution = {"LayerType": "CaskConvolution", "Inputs": [tensor]}
+WORDS = {"fp32": ("FP32", "Float"), "fp16": ("FP16", "Half"), "bf16": ("BFloat16", "BFloat16"), "int8": ("Int8",) * 2}
+
+
+def typed(one: str, two: str, *, split: bool = False) -> str:
+    """What the inspector says of two convolutions in these precisions, in the form of 10 or, split, of 11."""
+    layers = []
+    for name, (written, datatype) in (("one", WORDS[one]), ("two", WORDS[two])):
+        sentence = f"Row major linear {written} format (kLINEAR)"
+        tensor = {"Format": sentence, "DataType": datatype} if split else {"Format/Datatype": sentence}
+        layers.append({"Name": name, "LayerType": "CaskConvolution", "Inputs": [tensor]})
     other = {"Name": "to uint8", "LayerType": "Convert", "Inputs": [{"Format/Datatype": "Row major linear FP32"}]}
-    return json.dumps({"Layers": [{"Name": "one"} | convolution, {"Name": "two"} | convolution, other]})
+    return json.dumps({"Layers": [*layers, other]})
 
 
 def _classes(module: Any, it: Behaviour) -> dict[str, type]:

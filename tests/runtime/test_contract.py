@@ -233,6 +233,7 @@ ON_A_GPU = {
     "aoti": "compute capability 7.0 or more; this one has 6.0",
     "fused": "compute capability 7.0 or more; this one has 6.0",
     "trt": "TensorRT",
+    "trt_graph": "TensorRT",
 }
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from nervbench.errors import FellBackError, LoadError
 from nervbench.runtime import trt
 from nervbench.runtime.base import NOTHING_YET, Opening, Runtime
 from tests.runtime import fake_tensorrt
-from tests.runtime.fake_gpu import A100, BATCH, CONTENT, FRAMES, STREAM, FakeGpu
+from tests.runtime.fake_gpu import A100, BATCH, CAPTURING, CONTENT, FRAMES, REPLAYED, STREAM, FakeGpu
 from tests.runtime.fake_tensorrt import RELEASES
 
 RUNTIME: Runtime = trt.RUNTIME
@@ -55,7 +56,7 @@ def test_build_fp32(version: str, install: Any, given: Opening) -> None:
 def test_build_fp16_by_hints(version: str, install: Any, given: Opening) -> None:
     """TensorRT 8 lowers the fp32 file, and is ordered to leave the embedding and the last step in float."""
     module = install(version)
-    assert RUNTIME.wants("fp16") == ("onnx", "fp32")
+    assert RUNTIME.wants("fp16") == ("onnx_17", "fp32")
     with RUNTIME.open(replace(given, precision="fp16")):
         pass
 
@@ -70,12 +71,14 @@ def test_build_fp16_by_hints(version: str, install: Any, given: Opening) -> None
     assert outputs == [type for type in types if type]
 
 
-@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+@pytest.mark.parametrize(
+    ("precision", "form"), [("fp16", "onnx_20"), ("bf16", "onnx_22"), ("int8", "onnx_qdq"), ("fp32", "onnx_20")]
+)
 @pytest.mark.parametrize("version", TYPED)
-def test_build_typed(version: str, precision: str, install: Any, given: Opening) -> None:
-    """From 10 on the precision is the ONNX file's, and nothing is ordered."""
+def test_build_typed(version: str, precision: str, form: str, install: Any, given: Opening) -> None:
+    """From 10 on the precision is the ONNX file's, of an opset that the parser knows, and nothing is ordered."""
     module = install(version)
-    assert RUNTIME.wants(precision) == ("onnx", precision)
+    assert RUNTIME.wants(precision) == (form, precision)
     with RUNTIME.open(replace(given, precision=precision)):
         pass
 
@@ -251,13 +254,67 @@ def test_artifact_of_something_else(install: Any, given: Opening) -> None:
     assert not module.behaviour.called("parse")
 
 
+def test_decode_by_a_graph(install: Any, given: Opening) -> None:
+    """The same frames, and what is launched is what was captured; operators are timed without a graph."""
+    module = install()
+    with trt.GRAPHED.open(given) as session:
+        for index, value in ((1, 50), (4, 200)):
+            session.decode(index)
+            assert session.fetch()[0, 0, 0, 0] == value
+    assert module.behaviour.called("execute") == [(CAPTURING,), (REPLAYED,), (REPLAYED,)]
+
+    module.behaviour.times = [[("one", 1.0)]]
+    module.behaviour.calls.clear()
+    assert len(trt.GRAPHED.profile(given, [0, 2])) == 1
+    assert module.behaviour.called("execute") == [(STREAM,)] * 2
+
+
+def test_cannot_capture(install: Any, given: Opening) -> None:
+    """What TensorRT does not enqueue while it is captured fails when the session is opened."""
+    install().behaviour.cannot_execute = "Cuda Runtime (operation not permitted when stream is capturing)"
+    with pytest.raises(LoadError, match=r"decoding: .*capturing"):
+        trt.GRAPHED.open(given)
+
+
+@pytest.mark.parametrize(("one", "two"), [("int8", "int8"), ("fp16", "int8"), ("fp16", "fp16"), ("int8", "fp32")])
+@pytest.mark.parametrize("quantised", [1, 2])
+def test_fall_back_from_int8(one: str, two: str, quantised: int, install: Any, given: Opening) -> None:
+    """As many convolutions must be int8 as the file has quantised; the others are in float, as the file says."""
+    content = quantised_file(quantised)
+    given.path.write_bytes(content)
+    described = replace(given.artifact, sha256=hashlib.sha256(content).hexdigest())
+    install().behaviour.inspected = fake_tensorrt.typed(one, two)
+    in_float = 2 - [one, two].count("int8")
+    asked = replace(given, precision="int8", artifact=described)
+    if 2 - in_float >= quantised:
+        session: Any = RUNTIME.open(asked)
+        assert session.notes == ()
+    else:
+        with pytest.raises(FellBackError, match=f"asked TensorRT for int8, but {in_float} of 2 convolutions"):
+            RUNTIME.open(asked)
+
+
+def quantised_file(quantised: int) -> bytes:
+    """An ONNX file of two convolutions, of which the last so many are quantised."""
+    nodes, value = [], "x"
+    for number in range(2):
+        if number >= 2 - quantised:
+            nodes.append(helper.make_node("QuantizeLinear", [value, "scale", "zero"], [f"q{number}"]))
+            nodes.append(helper.make_node("DequantizeLinear", [f"q{number}", "scale", "zero"], [f"d{number}"]))
+            value = f"d{number}"
+        nodes.append(helper.make_node("Conv", [value, "w"], [f"y{number}"]))
+        value = f"y{number}"
+    graph = helper.make_graph(nodes, "g", [], [])
+    return bytes(helper.make_model(graph).SerializeToString())
+
+
 @pytest.mark.parametrize("split", [False, True])
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
 def test_fall_back(precision: str, split: bool, install: Any, given: Opening) -> None:
     """Convolutions in another type than asked for end as FELL_BACK; in the right one there is nothing to note."""
     module = install("11.4.0.106" if split else "10.16.1.11")
     for found in ("fp32", "fp16", "bf16"):
-        module.behaviour.inspected = fake_tensorrt.typed(found, split=split)
+        module.behaviour.inspected = fake_tensorrt.typed(found, found, split=split)
         if found == precision:
             session: Any = RUNTIME.open(replace(given, precision=precision))
             assert session.notes == ()

@@ -77,7 +77,7 @@ def test_not_installed(monkeypatch: pytest.MonkeyPatch, given: Opening) -> None:
         reason = str(RUNTIME.refusal(card(*features), "fp16"))
         assert reason.startswith("TensorRT is not installed; ")
         assert f"pip install {package}" in reason
-    assert RUNTIME.wants("fp16") == ("onnx", "fp16")
+    assert RUNTIME.wants("fp16") == ("onnx_20", "fp16")
     assert RUNTIME.packages == ("tensorrt", "torch")
     with pytest.raises(UnsupportedError, match="not installed"):
         RUNTIME.open(given)
@@ -125,10 +125,12 @@ def test_without_cuda(install: Any, given: Opening, monkeypatch: pytest.MonkeyPa
         ("10.4.0", (7, 0), "fp16", None),
         ("10.5.0", (7, 0), "fp16", "tensorrt-cu12<10.5'; TensorRT 10.5 and later no longer"),
         ("10.16.1.11", (6, 0), "fp32", "tensorrt==8.6.1.post1"),
-        ("10.16.1.11", (7, 5), "bf16", "no bf16 for compute capability 7.5; possible: fp32, fp16"),
+        ("10.16.1.11", (7, 5), "bf16", "no bf16 for compute capability 7.5; possible: fp32, fp16, int8"),
         ("10.16.1.11", (8, 0), "bf16", None),
         ("11.4.0.106", (7, 5), "fp16", None),
-        ("11.4.0.106", (8, 9), "int8", "not used for int8 here; possible: fp32, fp16, bf16"),
+        ("11.4.0.106", (8, 9), "int8", None),
+        ("8.6.1", (7, 5), "int8", "strongly typed networks, which came after TensorRT 8.6.1; possible: fp32, fp16"),
+        ("11.4.0.106", (8, 9), "fp8", "not used for fp8 here; possible: fp32, fp16, bf16, int8"),
         ("11.4.0.106", None, "bf16", None),
         ("9.3.0", (9, 0), "fp32", "written for"),
         ("12.0.1", (9, 0), "fp32", "written for"),

@@ -7,6 +7,10 @@ bytes. What a convolution gives stays float32: it is rounded once, when it enter
 A convolution whose input has a zero point takes OpenVINO twice as long as one without. So the zero point is taken out
 of the product: with ``x = s · (q - z)``, ``w * x + b = w * (s · q) + (b - s · z · sum(w))``, exactly, where the border
 is padded with ``z`` instead of 0.
+
+TensorRT takes neither unsigned bytes nor a zero point. For it the middle of the range is subtracted while the input is
+still float, right where the convolution reads it; signed bytes then are as fine as unsigned ones with a zero point
+(without that, half of them would go unused and the error be 6 dB larger).
 """
 
 from __future__ import annotations
@@ -29,15 +33,19 @@ from nervbench_kernels.rewrites.graph import (
 )
 
 Range = tuple[float, float]
+INT8 = "convolutions in int8"
 LEVELS = 255
 WEIGHT_LEVELS = 127
+SIGNED = 128
+"""What an unsigned byte is more than the signed one."""
 
 
-def in_int8(ranges: Sequence[Range | None]) -> Rule:
+def in_int8(ranges: Sequence[Range | None], *, signed: bool = False) -> Rule:
     """The rule for a graph whose convolutions, in order, have inputs in these ranges; None leaves one as it is.
 
-    Convolutions behind the last of the ranges stay as they are too.
+    Convolutions behind the last of the ranges stay as they are too. ``signed`` is as TensorRT wants it.
     """
+    rounded = _signed_input if signed else _input
 
     def apply(graph: ir.Graph) -> int:
         found = nodes_of(graph, "Conv")
@@ -50,10 +58,10 @@ def in_int8(ranges: Sequence[Range | None]) -> Rule:
                 msg = f"the weight of {node.name} is no constant"
                 raise Refusal(msg)
         for node, span in chosen:
-            _weight(graph, node, *_input(graph, node, span))
+            _weight(graph, node, *rounded(graph, node, span))
         return len(chosen)
 
-    return Rule("convolutions in int8", apply)
+    return Rule(INT8, apply)
 
 
 def _input(graph: ir.Graph, node: ir.Node, span: Range) -> tuple[float, int]:
@@ -82,6 +90,31 @@ def _input(graph: ir.Graph, node: ir.Node, span: Range) -> tuple[float, int]:
     return scale, zero
 
 
+def _signed_input(graph: ir.Graph, node: ir.Node, span: Range) -> tuple[float, int]:
+    """Pad what enters a convolution, shift it, round it to signed bytes and back; the scale and what became of 0."""
+    weight = constant(node.inputs[1])
+    assert weight is not None
+    scale, zero = scale_of(span)
+    scale, zero = float(weight.dtype.type(scale)), zero - SIGNED
+    filler, shift, step, none = (
+        add_constant(graph, f"{node.name}.{name}", array)
+        for name, array in (
+            ("filler", np.array(0, weight.dtype)),
+            ("shift", np.array(scale * zero, weight.dtype)),
+            ("scale", np.array(scale, weight.dtype)),
+            ("zero", np.array(0, np.int8)),
+        )
+    )
+    padded = _padded(graph, node, source(node), filler)
+    shifted = ir.node("Add", [padded, shift])
+    rounded = ir.node("QuantizeLinear", [shifted.outputs[0], step, none])
+    scaled = ir.node("DequantizeLinear", [rounded.outputs[0], step, none])
+    for made in (shifted, rounded, scaled):
+        graph.insert_before(node, made)
+    node.replace_input_with(0, scaled.outputs[0])
+    return scale, zero
+
+
 def _padded(graph: ir.Graph, node: ir.Node, value: ir.Value, filler: ir.Value) -> ir.Value:
     """The input of a convolution with the border that the convolution would have put around it."""
     top, left, bottom, right = attribute(node, "pads", [0, 0, 0, 0])
@@ -100,8 +133,8 @@ def _weight(graph: ir.Graph, node: ir.Node, scale: float, zero: int) -> None:
     assert value is not None
     assert array is not None
     largest = np.abs(array).reshape(len(array), -1).max(axis=1)
-    scales = np.where(largest > 0, largest / WEIGHT_LEVELS, 1).astype(np.float32)
-    rounded = np.round(array / scales[:, None, None, None]).astype(np.int8)
+    scales = np.where(largest > 0, largest / WEIGHT_LEVELS, 1).astype(array.dtype)
+    rounded = np.round(array / scales[:, None, None, None]).clip(-WEIGHT_LEVELS, WEIGHT_LEVELS).astype(np.int8)
     inputs = [
         add_constant(graph, f"{value.name}.int8", rounded),
         add_constant(graph, f"{value.name}.scale", scales),
@@ -111,7 +144,7 @@ def _weight(graph: ir.Graph, node: ir.Node, scale: float, zero: int) -> None:
     graph.insert_before(node, made)
     bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
     sums = rounded.reshape(len(array), -1).sum(axis=1, dtype=np.int64) * scales
-    shifted = ((0.0 if bias is None else bias) - scale * zero * sums).astype(np.float32)
+    shifted = ((0.0 if bias is None else bias) - scale * zero * sums).astype(array.dtype)
     node.resize_inputs(3)
     node.replace_input_with(1, made.outputs[0])
     node.replace_input_with(2, add_constant(graph, f"{value.name}.bias", shifted))
