@@ -18,7 +18,7 @@ import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -50,9 +50,14 @@ ARITHMETIC = frozenset(
 
 
 class OrtSession:
-    """Decodes with an ONNX Runtime session; input and output lie on ``place``, ``cpu`` or ``cuda``."""
+    """Decodes with an ONNX Runtime session; input and output lie where its provider computes."""
 
-    def __init__(self, session: Any, opening: Opening, place: str) -> None:
+    def __init__(self, session: Any, opening: Opening, provider: str) -> None:
+        place = _place(provider)
+        others = _elsewhere(session, provider)
+        self.notes = (
+            (f"left to another provider, with what it takes to get there: {_listed(others)}",) if others else ()
+        )
         self._session = session
         self._opening = opening
         self._binding = session.io_binding()
@@ -97,7 +102,7 @@ class Ort:
     @property
     def kind(self) -> str:
         """The kind of device that it runs on."""
-        return "cpu" if self.provider == CPU else "cuda"
+        return _place(self.provider)
 
     def wants(self, precision: str) -> tuple[str, str]:
         """An ONNX file in the same precision."""
@@ -121,7 +126,7 @@ class Ort:
 
     def open(self, opening: Opening) -> Session:
         """Create the session and check that it runs where it was told to."""
-        return OrtSession(self._loaded(opening, _options(opening)), opening, self.kind)
+        return OrtSession(self._loaded(opening, _options(opening)), opening, self.provider)
 
     @property
     def profiler(self) -> str:
@@ -138,7 +143,7 @@ class Ort:
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "profile")
             loaded = self._loaded(opening, options)
-            with OrtSession(loaded, opening, self.kind) as session:
+            with OrtSession(loaded, opening, self.provider) as session:
                 for start in starts:
                     session.decode(start)
                 written = Path(loaded.end_profiling())
@@ -157,6 +162,11 @@ class Ort:
         if elsewhere := fallen_back(session, self.provider):
             raise FellBackError(elsewhere)
         return session
+
+
+def _place(provider: str) -> str:
+    """The kind of device that a provider computes on, as ONNX Runtime calls it and as we do."""
+    return "cpu" if provider == CPU else "cuda"
 
 
 def _options(opening: Opening) -> Any:
@@ -206,16 +216,24 @@ def fallen_back(session: Any, provider: str) -> str | None:
     """What of a session is not computed by the provider asked for, by its own account; None if nothing that counts."""
     if provider not in (active := session.get_providers()):
         return f"asked for {provider}, the session runs on {', '.join(active)}"
-    if not hasattr(session, "get_provider_graph_assignment_info"):  # an older one gives no account
-        return None
-    others = Counter(
-        f"{node.op_type} on {part.ep_name}"
+    others = {node: count for node, count in _elsewhere(session, provider).items() if node[0] in ARITHMETIC}
+    return f"asked for {provider}, but: {_listed(others)}" if others else None
+
+
+def _elsewhere(session: Any, provider: str) -> Counter[tuple[str, str]]:
+    """(operator, provider) of the nodes that another provider computes; an older ONNX Runtime gives no account."""
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return Counter()
+    return Counter(
+        (node.op_type, part.ep_name)
         for part in session.get_provider_graph_assignment_info()
         if part.ep_name != provider
         for node in part.get_nodes()
-        if node.op_type in ARITHMETIC
     )
-    return f"asked for {provider}, but: {', '.join(f'{n} × {what}' for what, n in others.items())}" if others else None
+
+
+def _listed(nodes: Mapping[tuple[str, str], int]) -> str:
+    return ", ".join(f"{count} × {kind} on {provider}" for (kind, provider), count in nodes.items())
 
 
 RUNTIME = Ort("ort", "onnx_rewritten")

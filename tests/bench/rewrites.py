@@ -18,7 +18,9 @@ import platformdirs
 from nervbench.compare.verdict import LEVEL, Verdict, Word
 from nervbench.config import Bench, MatrixEntry, ModelEntry
 from nervbench.errors import CompareError
+from nervbench.export.base import produce
 from nervbench.export.rewrites import rules
+from nervbench.model.source import weights_of
 from nervbench.records import SINGLE_STREAM, case_of
 from nervbench.sweep.live import Rule, compare_live
 from nervbench.sweep.local import Plan, told
@@ -30,13 +32,15 @@ BOUND = 0.01
 WORDS = {Word.SLOWER: "pays", Word.FASTER: "HURTS", Word.SAME: "makes no difference", Word.UNDECIDED: "undecided"}
 
 
-def without(place: int, model: str, runtime: str, precision: str, out: Path, seconds: float) -> Verdict:
+def without(
+    place: int, model: str, runtime: str, precision: str, folders: tuple[Path, Path], seconds: float
+) -> Verdict:
     """Time without the rule over time with it. Raises CompareError where one of the two cannot run."""
     weights = WEIGHTS.get(model, "seeded:0")
     names = (runtime, f"{runtime}_without_{place}")
     cases = tuple(case_of(model, precision, name, 1, SINGLE_STREAM, weights) for name in names)
     bench = Bench((ModelEntry(model, weights),), (MatrixEntry((model,), names),))
-    plan = Plan(bench, cases, len(cases), out, platformdirs.user_cache_path("nervbench"))
+    plan = Plan(bench, cases, len(cases), *folders)
     return told(compare_live(plan, Rule(seconds, LEVEL, BOUND)), id).verdict
 
 
@@ -48,14 +52,20 @@ def main() -> None:
     parser.add_argument("--only", default="", help="runtimes, with their precision, that contain this")
     given = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PLANTED), os.environ.get("PYTHONPATH", "")])
-    hurts = False
+    hurts, cache = False, platformdirs.user_cache_path("nervbench")
     with tempfile.TemporaryDirectory(prefix="nervbench-") as out:
         for runtime, precision in RUNTIMES:
             if given.only not in f"{runtime}/{precision}":
                 continue
+            notes = produce(
+                weights_of(given.model, WEIGHTS.get(given.model, "seeded:0")), "onnx_rewritten", precision, cache
+            )[1].notes
             for place, name in enumerate([*(rule.name for rule in rules()), "nothing"]):
+                if refused := [note for note in notes if note.startswith(f"rewrite {name}: not applied")]:
+                    print(f"{given.model}/{precision}/{runtime}: {refused[0]}", flush=True)
+                    continue
                 try:
-                    found = without(place, given.model, runtime, precision, Path(out), given.seconds)
+                    found = without(place, given.model, runtime, precision, (Path(out), cache), given.seconds)
                 except CompareError as error:
                     print(f"{given.model}/{precision}/{runtime} without {name}: not measured ({error})", flush=True)
                     continue

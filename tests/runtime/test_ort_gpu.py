@@ -158,6 +158,10 @@ def test_faults(
 
 
 def test_cheap_nodes_elsewhere(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What only moves a few numbers may be computed where ONNX Runtime likes."""
-    monkeypatch.setattr(onnxruntime.InferenceSession, "elsewhere", (("Shape", ort.CPU),), raising=False)
-    ort.ON_CUDA.open(given("fp32"))
+    """What only moves numbers may be computed where ONNX Runtime likes; the row says so."""
+    session: Any = ort.ON_CUDA.open(given("fp32"))
+    assert session.notes == ()
+    elsewhere = (("Shape", ort.CPU), ("Round", ort.CPU), ("Shape", ort.CPU))
+    monkeypatch.setattr(onnxruntime.InferenceSession, "elsewhere", elsewhere, raising=False)
+    session = ort.ON_CUDA.open(given("fp32"))
+    assert session.notes[0].endswith(f"2 × Shape on {ort.CPU}, 1 × Round on {ort.CPU}")
