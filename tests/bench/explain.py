@@ -2,7 +2,8 @@
 
 One machine is made into several: with one thread, with an older instruction set for its library, with operators that
 start late, with a slow bus to the host, with a neighbour on its processors; and a case is measured in another
-precision, by another runtime or another protocol. Each change alone and two at a time, over several models. Two rows
+precision (where the CPU has int8), by another runtime or another protocol. Each change alone and two at a time, over
+several models. Two rows
 are measured and explained, A without and B with the changes. What each change does by itself is measured by other rows,
 in other processes: that is the truth. Where nothing is planted, no cause is to be claimed.
 
@@ -31,6 +32,7 @@ import platformdirs
 import psutil
 
 from nervbench.config import Bench, MatrixEntry, ModelEntry
+from nervbench.device.cpu import CpuDevice
 from nervbench.explain import frame_model
 from nervbench.explain.rows import CHOICES, explain, usual
 from nervbench.records import SINGLE_STREAM, STRICT, TO_HOST, DeviceCard, Result, Status, case_of
@@ -83,9 +85,12 @@ class Machine:
         return self.threads, self.variables
 
 
+CPU = CpuDevice()
+OLDER_ISA = "AVX2" if any(name.startswith("avx512") for name in CPU.card().features) else "SSE41"
+"""For oneDNN: older than what this machine has."""
 CHANGES: dict[str, dict[str, Any]] = {
     frame_model.CORES: {"threads": 1},
-    frame_model.EFFICIENCY: {"variables": (("ONEDNN_MAX_CPU_ISA", "AVX2"),)},
+    frame_model.EFFICIENCY: {"variables": (("ONEDNN_MAX_CPU_ISA", OLDER_ISA),)},
     frame_model.LAUNCH: {"variables": ((DELAY, "1e-3"),)},
     frame_model.FAULTS: {"variables": (("MALLOC_MMAP_THRESHOLD_", FRESH),)},
     frame_model.TRANSFER: {"variables": ((BUS, SLOW_BUS),)},
@@ -101,7 +106,7 @@ DEVICE = (frame_model.CORES, frame_model.EFFICIENCY, frame_model.LAUNCH, frame_m
 POSSIBLE = (
     (EAGER, (*DEVICE, frame_model.FAULTS, "runtime", "protocol")),
     (FETCHED, (frame_model.TRANSFER, *DEVICE)),
-    (OPENVINO, (frame_model.CORES, frame_model.CONTENTION, "precision", "runtime")),
+    (OPENVINO, (frame_model.CORES, frame_model.CONTENTION, *(() if CPU.lacks("int8") else ("precision",)), "runtime")),
 )
 APART = (
     {frame_model.LAUNCH, "runtime"},
@@ -205,7 +210,8 @@ def prepared(out: Path, wanted: list[Pair]) -> Ready:
         (MatrixEntry(models, ("eager", "ort", "ov")),),
         stopping=Stopping(noise=0.01, min_samples=12, budget_s=1.0),
     )
-    runs = (("fp32", "eager"), ("fp32", "ort"), ("fp32", "ov"), ("int8", "ov"))
+    precisions = ("fp32",) if CPU.lacks("int8") else ("fp32", "int8")
+    runs = (("fp32", "eager"), ("fp32", "ort"), *((precision, "ov") for precision in precisions))
     cases = tuple(
         case_of(model, precision, runtime, 1, SINGLE_STREAM, WEIGHTS) for model in models for precision, runtime in runs
     )
