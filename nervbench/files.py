@@ -10,9 +10,12 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from nervbench.errors import OutputError
+
+MAX_NAME = 100
+"""Letters of a file's name: a file system takes 255 bytes, suffixes and a place among others come on top."""
 
 
 @functools.cache
@@ -58,6 +61,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
+def within(folder: Path, name: str | PurePath) -> Path:
+    """``folder / name``, if no folder on the way down is a link, for one may lead anywhere; raises OutputError else."""
+    path = folder / name
+    for parent in path.relative_to(folder).parents[:-1]:
+        if (folder / parent).is_symlink():
+            msg = f"cannot write {path}: {folder / parent} is a link, which may lead out of {folder}; remove it"
+            raise OutputError(msg)
+    return path
+
+
 def writable_folder(path: Path) -> Path:
     """Make ``path`` if need be and prove that a file can be created in it; raises OutputError where it cannot."""
     try:
@@ -71,9 +84,9 @@ def writable_folder(path: Path) -> Path:
 
 
 def slug(text: str) -> str:
-    """A text as a file name of small letters, digits, dots and hyphens; ``device`` where nothing of it is left.
+    """A text as a file name of at most 100 small letters, digits, dots and hyphens; ``device`` where nothing is left.
 
     >>> slug("NVIDIA H200"), slug("../..")
     ('nvidia-h200', 'device')
     """
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "device"
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:MAX_NAME] or "device"

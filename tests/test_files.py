@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nervbench.errors import OutputError
-from nervbench.files import writable_folder, write_atomically
+from nervbench.files import within, writable_folder, write_atomically
 
 
 def test_writes_text_and_bytes(tmp_path: Path) -> None:
@@ -71,3 +71,14 @@ def test_unwritable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="choose another with --out"):
         writable_folder(tmp_path / "file" / "below")
+
+
+def test_within(tmp_path: Path) -> None:
+    """A path below a folder may have no link on its way down; the folder itself, and the file, may be one."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    assert within(tmp_path / "link", "a/b") == tmp_path / "link" / "a" / "b"
+    assert within(tmp_path, "link") == tmp_path / "link"
+    for name in ("link/a", "link/a/b"):
+        with pytest.raises(OutputError, match=r"link is a link"):
+            within(tmp_path, name)

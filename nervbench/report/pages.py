@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from nervbench import store
 from nervbench.errors import OutputError, ResultsError
-from nervbench.files import slug, write_atomically
+from nervbench.files import slug, within, write_atomically
 from nervbench.records import Result
 from nervbench.report import gap_page, layers, suite_page, suite_read
 from nervbench.report.compose import KINDS, Surroundings, cards, page, title
@@ -43,9 +43,9 @@ def write(folder: Path) -> Path:
     """
     generated = generate(folder)
     for name, content in generated.items():
-        write_atomically(folder / name, content)
+        write_atomically(within(folder, name), content)
     for name in _stale(folder, generated):
-        (folder / name).unlink(missing_ok=True)
+        within(folder, name).unlink(missing_ok=True)
     return folder / next(name for name in ("report.md", suite_page.PAGE, "index.md") if name in generated)
 
 
@@ -99,13 +99,15 @@ def publish(run_folder: Path, reports_folder: Path, name: str | None = None) -> 
     source = run_folder / RESULTS
     if not source.is_file():
         raise ResultsError(_nothing(run_folder))
-    stem = slug(name) if name else device_slug(store.read(source))
-    write_atomically(reports_folder / "results" / f"{stem}.jsonl", source.read_bytes())
-    frames = reports_folder / "frames" / stem
+    results = store.read(source)  # before anything is replaced: a file that is none replaces nothing
+    stem = slug(name) if name else device_slug(results)
+    _device_files(run_folder, results, stem, "", COMMITTED_COMMAND)
+    write_atomically(within(reports_folder, f"results/{stem}.jsonl"), source.read_bytes())
+    frames = within(reports_folder, f"frames/{stem}")
     try:
         shutil.rmtree(frames, ignore_errors=True)
         for path in sorted((run_folder / "frames").glob("*.png")):
-            if not path.is_symlink():  # a link is made by no run, and may lead to anything
+            if path.is_file() and not path.is_symlink():  # a link is made by no run, and may lead to anything
                 frames.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, frames / path.name)
     except OSError as error:
@@ -118,7 +120,7 @@ def publish(run_folder: Path, reports_folder: Path, name: str | None = None) -> 
 def _publish_suite(run_folder: Path, suites_folder: Path, name: str | None) -> Path:
     """Copy the rows of a suite, and write the pages of the committed folder again."""
     found = suite_read.read(run_folder)
-    below = suites_folder / slug(name or f"{found.chosen.suite}-{found.chosen.scale}")
+    below = within(suites_folder, slug(name or f"{found.chosen.suite}-{found.chosen.scale}"))
     for file in suite_read.FILES:
         if not (run_folder / file).is_file():
             (below / file).unlink(missing_ok=True)

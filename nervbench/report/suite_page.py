@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from nervbench.files import write_atomically
+from nervbench.files import within, write_atomically
 from nervbench.records import Result
 from nervbench.report import rate
 from nervbench.report.compose import credits_of, doubts_of
@@ -32,7 +32,7 @@ WORDS = {
 def write(folder: Path) -> Path:
     """Write the pages of a suite's folder and return the first."""
     for name, content in generate(folder).items():
-        write_atomically(folder / name, content)
+        write_atomically(within(folder, name), content)
     return folder / PAGE
 
 

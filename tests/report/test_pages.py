@@ -225,3 +225,44 @@ def test_two_thousand_rows(tmp_path: Path) -> None:
     text = write(tmp_path).read_text()
     assert time.perf_counter() - started < 30
     assert all(f" {result.case.name} |" in text for result in results)
+
+
+@pytest.mark.parametrize("link", ["figures", "figures/x"])
+def test_nothing_is_written_or_deleted_through_a_link(run: Path, tmp_path: Path, link: str) -> None:
+    """A folder that leads elsewhere is refused, and what lies there stays as it was."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "x").mkdir(parents=True)
+    (elsewhere / "mine.svg").write_text("mine")
+    reports = tmp_path / "reports"
+    publish(run, reports, "x")
+    shutil.rmtree(reports / link)
+    (reports / link).symlink_to(elsewhere)
+    with pytest.raises(OutputError, match=rf"{link} is a link, which may lead out of"):
+        write(reports)
+    assert contents(elsewhere) == {"mine.svg": b"mine"}
+
+
+def test_publish_replaces_nothing_by_what_cannot_be_read(run: Path, tmp_path: Path) -> None:
+    """Results that are none are refused before good ones of that name are touched, whatever the name is from."""
+    reports = tmp_path / "reports"
+    publish(run, reports, "x")
+    before = contents(reports)
+    with (run / "results.jsonl").open("a") as file:
+        file.write("{nope}\n{}\n")
+    with pytest.raises(ResultsError, match="line 11"):
+        publish(run, reports, "x")
+    assert contents(reports) == before
+
+
+def test_publish_leaves_folders_named_like_pictures(run: Path, tmp_path: Path) -> None:
+    """A folder among the pictures is none of them."""
+    (run / "frames" / "nerv-xs-0001-source.png").mkdir()
+    publish(run, tmp_path / "reports", "x")
+    assert len(list((tmp_path / "reports" / "frames" / "x").iterdir())) == 10
+
+
+def test_long_names(tmp_path: Path) -> None:
+    """A model may have a name that no file can have."""
+    stored(tmp_path / "results.jsonl", [made("m" * 3000)])
+    write(tmp_path)
+    assert len(list((tmp_path / "figures").iterdir())) == 1
