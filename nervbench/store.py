@@ -39,6 +39,8 @@ Record = TypeVar("Record")
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW  # a link in a folder of others may lead anywhere
 MAX_DIGITS = 19
 MAX_MESSAGE = 600
+LEAST_S, MOST_S = 1e-12, 1e9
+"""Seconds of a sample: no computer does anything in less, and nobody has waited for longer."""
 KEYS = (
     "schema",
     "case",
@@ -91,8 +93,8 @@ def _impossible(result: Result) -> Iterator[str]:
     """What contradicts itself or nature: those who compute with a result divide by these and count on the rest."""
     if result.case.batch < 1:
         yield f"case.batch: {result.case.batch}; a batch is 1 frame or more"
-    if any(sample <= 0 for sample in result.samples_s):
-        yield f"samples_s: {min(result.samples_s):g}; a decode takes more than 0 seconds"
+    for strange in (sample for sample in result.samples_s if not LEAST_S <= sample <= MOST_S):
+        yield f"samples_s: {strange:g}; a decode takes {LEAST_S:g} to {MOST_S:g} seconds"
     seen = result.telemetry
     if seen and seen.calls_per_sample < 1:
         yield f"telemetry.calls_per_sample: {seen.calls_per_sample}; a sample is 1 call or more"
@@ -140,7 +142,7 @@ def append_line(path: Path, line: str) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}"
+        msg = f"cannot write {path}: {error.strerror or error}; the lines before it are whole, so go on when it can"
         raise OutputError(msg) from error
 
 
@@ -168,7 +170,7 @@ def read_lines(path: Path, parse: Callable[[str], Record]) -> list[Record]:
         try:
             results.append(parse(line.decode()))
         except (ResultsError, UnicodeDecodeError) as error:
-            msg = f"{path}, line {number}: {error}"
+            msg = f"{path}, line {number}: {error}; mend or remove that line"
             raise ResultsError(msg) from error
     return results
 
