@@ -106,9 +106,10 @@ def command(
     wanted, cases = _cases(Path(bench), only)
     folder = _folder(out, resume)
     with locked(folder):
+        left = remaining(cases, folder / RESULTS)
         _keep_rules(wanted, folder, place)
         writable_folder(kept)
-        plan = Plan(wanted, remaining(cases, folder / RESULTS), len(cases), folder, kept.resolve(), place, profile)
+        plan = Plan(wanted, left, len(cases), folder, kept.resolve(), place, profile)
         tell = Teller(plan)
         options = {"--only": only, "--cache": cache, "--device": place if place != PLACES[0] else None}
         words = ["nervbench", "run", bench, "--out", folder, "--resume", *(["--profile"] if profile else [])]
@@ -223,8 +224,10 @@ def _keep_rules(bench: Bench, folder: Path, place: str) -> None:
     if not (folder / RESULTS).exists():
         write_atomically(kept, text)
         return
-    before = kept.read_text() if kept.exists() else text
-    if before != text:
+    if not kept.is_file():
+        msg = f"{folder} has results, but no {RULES}, so by which rules is not known; give another folder with --out"
+        raise ConfigError([msg])
+    if kept.read_text(encoding="utf-8", errors="replace") != text:
         msg = (
             f"{folder} was measured by other rules than {', '.join(f'[{name}]' for name in tables)} of this bench.toml "
             f"on the device {place} ({RULES} there has them); go on with those of then, or give another folder with "

@@ -224,3 +224,15 @@ def test_damaged_results(run: Run, bench: Path, tmp_path: Path) -> None:
 
     assert outcome.code == 1
     assert "results.jsonl, line 1: no valid schema number" in outcome.err
+
+
+def test_without_rules(run: Run, bench: Path, tmp_path: Path) -> None:
+    """Results that do not say by which rules they came about are not gone on with, nor those of damaged rules."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "results.jsonl").touch()
+    outcome = run("run", bench, "--out", out, "--resume")
+    assert outcome.code == 1
+    assert "but no rules.json" in outcome.err
+    (out / "rules.json").write_bytes(b"\xff\xfe{")
+    assert "was measured by other rules" in run("run", bench, "--out", out, "--resume").err
