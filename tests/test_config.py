@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -326,3 +327,10 @@ def test_any_value_is_a_bench_or_a_config_error(value: object, key: str) -> None
         patch.setattr(config, "_parsed", lambda path: {key: value})
         with pytest.raises(ConfigError):
             config.load(Path("bench.toml"), MODELS, RUNTIMES)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A bench.toml that is a pipe is refused at once."""
+    os.mkfifo(tmp_path / "bench.toml")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        config.load(tmp_path / "bench.toml", ["nerv-xs"], ["ov"])

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="The source: a video, a folder of images, or 'bigbuckbunny'.",
 )
+@click.option("--max-pixels", type=click.IntRange(1, 1 << 27), help="Of a frame of the clip.  [default: 8192×8192]")
+@click.option("--max-frames", type=click.IntRange(1, 1 << 24), help="Of the clip.  [default: 100,000]")
 @click.option("--json", "as_json", is_flag=True, help="One object on stdout instead of lines.")
-def command(checkpoint: str, source: str, as_json: bool) -> None:
+def command(checkpoint: str, source: str, max_pixels: int | None, max_frames: int | None, as_json: bool) -> None:
     """Decode every frame of CHECKPOINT (a file, or the name of a shipped model) in fp32 and score it against the clip.
 
     \b
@@ -38,7 +40,7 @@ def command(checkpoint: str, source: str, as_json: bool) -> None:
     from nervbench.scoring import check_same_length
 
     loaded = opened(checkpoint)
-    clip = open_clip(source)
+    clip = open_clip(source, max_pixels, max_frames)
     check_same_length(checkpoint, loaded, clip)
     if loaded.notes.get("clip_sha256", clip.sha256) != clip.sha256:
         click.echo(f"note: {checkpoint} was trained on another file ({loaded.notes.get('clip')})", err=True)

@@ -8,7 +8,11 @@ from pathlib import Path
 from nervbench.errors import ClipError
 
 MAX_PIXELS = 8192 * 8192  # a larger frame is refused before it is decoded
+MOST_PIXELS = 1 << 27  # what that bound can be raised to; Pillow opens no image of more than about as many
 MAX_FRAMES = 100_000  # over an hour; more are refused when they have been counted that far
+
+RAISED = "max_{0} under [clip] in bench.toml, --max-{0} of eval"
+"""Where a bound can be raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Bounds:
         if not 0 < width * height <= self.pixels:
             msg = (
                 f"clip {path}: frames of {width}x{height}; the bound is {self.pixels} pixels "
-                f"(max_pixels under [clip] in bench.toml raises it)"
+                f"(make them smaller, or raise it: {RAISED.format('pixels')})"
             )
             raise ClipError(msg)
 
@@ -32,6 +36,6 @@ class Bounds:
         if found > self.frames:
             msg = (
                 f"clip {path}: {found} frames or more; the bound is {self.frames} "
-                f"(cut the clip, or raise max_frames under [clip] in bench.toml)"
+                f"(cut the clip, or raise it: {RAISED.format('frames')})"
             )
             raise ClipError(msg)

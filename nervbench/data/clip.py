@@ -24,7 +24,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from PIL import Image
 
-from nervbench.data.bounds import MAX_FRAMES, MAX_PIXELS, Bounds
+from nervbench.data.bounds import MAX_FRAMES, MAX_PIXELS, MOST_PIXELS, Bounds
 from nervbench.data.containers import announced_bytes
 from nervbench.data.packaged import PACKAGED, packaged_path
 from nervbench.data.room import room
@@ -137,6 +137,9 @@ def _opened(where: str, bounds: Bounds) -> Clip:
     if not path.exists():
         names = " or ".join(f"'{name}'" for name in PACKAGED)
         msg = f"clip {path}: no such file or folder; give a video, a folder of images, or {names}"
+        raise ClipError(msg)
+    if not path.is_file():
+        msg = f"clip {path}: a device or a pipe; give a video, or a folder of images"
         raise ClipError(msg)
     if path.stat().st_size == 0:
         msg = f"clip {path}: the file is empty"
@@ -302,8 +305,11 @@ def _image(folder: Path, file: Path, purpose: str) -> Iterator[Image.Image]:
         # Ours is the bound that counts; Pillow's own warning comes at 89 million pixels, its error at twice that.
         with warnings.catch_warnings(action="ignore"), Image.open(file, formats=IMAGE_FORMATS) as image:
             yield image
+    except Image.DecompressionBombError:
+        msg = f"clip {folder}: {file.name} has more pixels than any bound allows ({MOST_PIXELS}); make it smaller"
+        raise ClipError(msg) from None
     except (OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, EOFError, MemoryError,
-            RuntimeError, struct.error, zlib.error, Image.DecompressionBombError) as error:  # fmt: skip
+            RuntimeError, struct.error, zlib.error) as error:  # fmt: skip
         # All that damaged bytes can make Pillow's plugins raise; it declares none of it.
         msg = f"clip {folder}: {file.name} cannot be {purpose} ({_reason(error)})"
         raise ClipError(msg) from None

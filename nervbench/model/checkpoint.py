@@ -107,7 +107,8 @@ def load(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     try:
-        found = "a file" if path.is_file() else "a folder, expected a file" if path.is_dir() else "no such file"
+        what = "a folder" if path.is_dir() else "a device or a pipe"
+        found = "a file" if path.is_file() else f"{what}, expected a file" if path.exists() else "no such file"
     except OSError as error:  # a name that is too long
         found = error.strerror or "cannot be read"
     if found != "a file":

@@ -45,7 +45,9 @@ def folder(path: Path, content: bytes, count: int = 1) -> Path:
 @pytest.mark.parametrize("side", [8193, 10_000, 13_000, 60_000])
 def test_images_over_the_bound(tmp_path: Path, side: int) -> None:
     """An image that is too large is refused by its header, with both numbers and no warning of Pillow's."""
-    with pytest.raises(ClipError, match=r"60000x60000|the bound is 67108864 pixels|could be decompression bomb"):
+    with pytest.raises(
+        ClipError, match=r"the bound is 67108864 pixels|more pixels than any bound allows \(134217728\)"
+    ):
         open_clip(folder(tmp_path / "a", png(side, side)))
 
 
@@ -54,7 +56,7 @@ def test_pixels_are_settable(tmp_path: Path, make_video: MakeVideo) -> None:
     images = folder(tmp_path / "a", png(4, 4))
     assert open_clip(images, max_pixels=16).size == (4, 4)
     assert open_clip(folder(tmp_path / "b", png(10_000, 10_000)), max_pixels=1 << 27).size == (10_000, 10_000)
-    with pytest.raises(ClipError, match=r"frames of 4x4; the bound is 15 pixels \(max_pixels under \[clip\]"):
+    with pytest.raises(ClipError, match=r"frames of 4x4; the bound is 15 pixels \(.*max_pixels under \[clip\]"):
         open_clip(images, max_pixels=15)
     with pytest.raises(ClipError, match=r"frames of 64x48; the bound is 3071 pixels"):
         open_clip(make_video(), max_pixels=64 * 48 - 1)
@@ -65,7 +67,7 @@ def test_frames_are_settable(tmp_path: Path, make_video: MakeVideo, name: str) -
     """More frames than the bound are refused, in a folder and in a video, counted by its header or not."""
     images = folder(tmp_path / "a", png(4, 4), 3)
     assert open_clip(images, max_frames=3).frames == 3
-    with pytest.raises(ClipError, match=r"3 frames or more; the bound is 2 \(cut the clip, or raise max_frames"):
+    with pytest.raises(ClipError, match=r"3 frames or more; the bound is 2 \(cut the clip, .*max_frames under"):
         open_clip(images, max_frames=2)
     video = make_video(name)
     assert open_clip(video, max_frames=12).frames == 12
@@ -149,3 +151,9 @@ def test_bounds_that_a_bench_may_set() -> None:
     assert (ClipSource().max_pixels, ClipSource().max_frames) == (bounds.MAX_PIXELS, bounds.MAX_FRAMES)
     assert Image.MAX_IMAGE_PIXELS is not None
     assert 2 * Image.MAX_IMAGE_PIXELS > 1 << 27  # the most that max_pixels may be, which Pillow must not refuse first
+
+
+def test_devices_are_no_videos() -> None:
+    """What is neither a file nor a folder is called what it is."""
+    with pytest.raises(ClipError, match="a device or a pipe; give a video"):
+        open_clip("/dev/zero")
