@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nervbench.cli.compare import ALLOW, BETWEEN, LEVEL, SLOWER, UNDECIDED, plain_data, share, show, words_of
+from nervbench.cli.compare import (
+    ALLOW,
+    BETWEEN,
+    LEVEL,
+    SLOWER,
+    UNDECIDED,
+    plain_data,
+    share,
+    show,
+    tell_unused,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +53,7 @@ def command(
 
     Exit codes: 0 same or faster; 2 a case is slower by more than --fail-on, whatever becomes of the others;
     1 something could not be compared: a case is missing, failed, or was measured otherwise than its baseline;
-    3 undecided, the interval reaches beyond --fail-on.
+    3 undecided: the interval reaches beyond --fail-on, or a machine was disturbed when it was slower.
 
     \b
     Example:  nervbench check runs/now --baseline baseline.jsonl --fail-on 3%
@@ -58,7 +69,8 @@ def command(
         click.echo(_as_json(level, fail_on, wrote=True) if as_json else wrote)
         return 0
     kept, now = files.by_case(files.read(baseline)), files.by_case(measured)
-    held = {name: runs for name, runs in kept.items() if runs[-1].status is Status.OK}
+    ended_well = {name: [run for run in runs if run.status is Status.OK] for name, runs in kept.items()}
+    held = {name: runs for name, runs in ended_well.items() if runs}
     found = files.compare_all(
         held,
         {name: runs for name, runs in now.items() if name in held},
@@ -68,6 +80,7 @@ def command(
         between,
     )
     words = words_of(found, fail_on)
+    tell_unused(found, allow)
     no_number, new = [name for name in kept if name not in held], [name for name in now if name not in kept]
     if as_json:
         click.echo(_as_json(level, fail_on, plain_data(found, words), no_number, new))

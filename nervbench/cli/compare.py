@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from nervbench.cli._duration import DURATION
 from nervbench.compare.verdict import LEVEL as VERDICT_LEVEL
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 REFUSED, SLOWER, UNDECIDED = 1, 2, 3
 WIDE = 160  # columns where the output is a file or a pipe
 CASE_MARK = "::"
+FOR_FILES = {"only": "--only", "allow": "--allow", "between": "--between"}
+FOR_LIVE = {"budget_s": "--for", "place": "--device", "bench": "--bench"}
 STYLES = {"faster": "green", "same": "green", "slower": "red", "undecided": "yellow", "refused": "red"}
 
 
@@ -81,14 +84,21 @@ BETWEEN = click.option(
     "--fail-on",
     metavar="SHARE",
     callback=share(),
-    help="Exit with 2 where slower by more than this, with 3 where undecided.",
+    help="Exit with 2 where slower by more than this, else with 1 where a case is refused, with 3 where undecided.",
 )
 @LEVEL
 @click.option("--only", metavar="GLOB", help="Only the cases whose name fits, such as 'nerv-xs/*'.")
 @ALLOW
 @BETWEEN
 @click.option("--live", is_flag=True, help="A and B are names of cases: both run here and take turns.")
-@click.option("--for", "budget_s", type=DURATION, default="60s", show_default=True, help="How long, for --live.")
+@click.option(
+    "--for",
+    "budget_s",
+    type=DURATION,
+    default="60s",
+    show_default=True,
+    help="How long the turns of --live take; preparing comes on top, and four pairs of processes are the least.",
+)
 @click.option("--device", "place", type=click.Choice(PLACES), default=PLACES[0], show_default=True, help="For --live.")
 @click.option(
     "--bench", type=click.Path(path_type=Path), help="Clip and weights for --live.  [default: those that are shipped]"
@@ -121,22 +131,49 @@ def command(
     from nervbench.compare.unpaired import BOUND
     from nervbench.compare.verdict import Word
 
+    _refuse_ignored(live)
     if live:
         from nervbench.sweep.live import BOUND as LIVE_BOUND
         from nervbench.sweep.live import Rule
 
-        return _compare_live((a, b), bench, place, Rule(budget_s, level, fail_on or LIVE_BOUND), fail_on, as_json)
+        return _compare_live(
+            (a, b), bench, place, Rule(budget_s, level, LIVE_BOUND if fail_on is None else fail_on), fail_on, as_json
+        )
     found = _compare_files(a, b, only, level, BOUND if fail_on is None else fail_on, allow, between)
     words = words_of(found, fail_on)
     if as_json:
         click.echo(json.dumps({"level": level, "fail_on": fail_on, "comparisons": plain_data(found, words)}, indent=2))
     else:
         show(found, words)
-    if not any(words):
-        return REFUSED
+    tell_unused(found, allow)
     if fail_on is None:
-        return 0
-    return SLOWER if Word.SLOWER in words else UNDECIDED if Word.UNDECIDED in words else 0
+        return 0 if any(words) else REFUSED
+    if Word.SLOWER in words:
+        return SLOWER
+    return REFUSED if None in words or not words else UNDECIDED if Word.UNDECIDED in words else 0
+
+
+def _refuse_ignored(live: bool) -> None:
+    """Raise UsageError for options that were given and are of the other kind of comparison."""
+    context = click.get_current_context()
+    others = FOR_FILES if live else FOR_LIVE
+    sources = {name: context.get_parameter_source(parameter) for parameter, name in others.items()}
+    given = [name for name, source in sources.items() if source is ParameterSource.COMMANDLINE]
+    if given:
+        verb = "is" if len(given) == 1 else "are"
+        msg = f"{' and '.join(given)} {verb} {'not for' if live else 'for'} --live"
+        raise click.UsageError(msg)
+
+
+def tell_unused(found: Sequence[Comparison], allow: Collection[str]) -> None:
+    """Say on stderr what was allowed and does not differ: a slip, mostly."""
+    from nervbench.report.markdown import plain
+
+    names = sorted({difference.what.removeprefix("package ") for each in found for difference in each.ledger})
+    for word in allow:
+        if word not in names:
+            told = f"what does: {', '.join(names)}" if names else "nothing does"
+            click.echo(plain(f"--allow {word}: nothing of that name differs; {told}"), err=True)
 
 
 def _compare_live(
@@ -178,13 +215,10 @@ def _compare_files(
 
 
 def words_of(found: Sequence[Comparison], fail_on: float | None) -> list[Word | None]:
-    """The word for each comparison: the verdict's, or with ``fail_on`` the gate's; None where it was refused."""
-    from nervbench.compare.verdict import gate
+    """The word for each comparison; with ``fail_on`` that of the gate; None where it was refused."""
+    from nervbench.compare.unpaired import word_of
 
-    return [
-        None if each.verdict is None else each.verdict.word if fail_on is None else gate(each.verdict, fail_on)
-        for each in found
-    ]
+    return [word_of(each, fail_on) for each in found]
 
 
 def show(found: Sequence[Comparison], words: Sequence[Word | None]) -> None:
@@ -204,6 +238,11 @@ def show(found: Sequence[Comparison], words: Sequence[Word | None]) -> None:
             click.echo(plain(f"{_names(each)}, noted: {_listed(noted)}"))
     if any(difference.blocking and difference.what not in NO_NUMBER for each in found for difference in each.ledger):
         click.echo("Measure both sides alike, or say that a difference is what you compare: --allow WHAT.")
+    if any(difference.weakens for each in found for difference in each.ledger):
+        click.echo(
+            "Where a machine was disturbed, or found otherwise by its probe, nothing is called slower or faster: measure "
+            "again in a quiet hour, or take it as it is: --allow WHAT (doubts, 'ceiling fp32')."
+        )
     if any(each.verdict and max(each.runs_a, each.runs_b) == 1 for each in found):
         click.echo(
             "One process a side: how much processes differ here was assumed (--between), not measured. Several runs of "

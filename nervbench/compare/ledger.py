@@ -2,19 +2,29 @@
 
 A ratio of two times means something only where all but the thing compared is alike. So whatever else is known to
 change a time refuses the comparison when it differs: the machine and its clocks, the stack, settings, the protocol,
-the model. What merely might (the kernel's version, the file of the export, a doubt) is listed and does not refuse.
+the model. What merely might (the kernel's version, the file of the export) is listed and does not refuse. Between the
+two: a neighbour during the samples or during the probe of one side makes the same code look slower. Such doubts refuse
+nothing, but they withhold the words faster and slower. And where a scenario ends worse (late frames, a lower rate
+held), its decodes alone do not say that it is the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from nervbench.records import Result, Status
-from nervbench.units import UNKNOWN, prefixed
+from nervbench.records import Playback, Result, Status
+from nervbench.units import UNKNOWN, percent, prefixed
 
 FAR_APART = 0.1
-"""Clocks and measured ceilings that differ by more than this share are those of two machines, or of one throttled."""
+"""Clocks that differ by more than this share are those of two machines, or of one throttled; ceilings may also be those
+of one machine that was busy while it was probed."""
+DISTURBED = frozenset(
+    {"others_busy", "stolen", "swapping", "low_memory", "clock_moved", "throttled", "shared_gpu", "suspended"}
+)
+"""Doubts about the machine, not about the samples."""
+LATE_MORE, HELD_LESS = 0.05, 0.8
+"""A player is worse from so many more of its frames late or dropped on; a server below this share of the rate held."""
 FEWEST = 4
 LONGEST_S = 1e9
 NO_NUMBER = ("case", "status", "samples")
@@ -23,12 +33,18 @@ NO_NUMBER = ("case", "status", "samples")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not alike, with the value on either side; ``blocking`` says that it forbids the comparison."""
+    """One thing that is not alike, with the value on either side.
+
+    ``blocking`` says that it forbids the comparison, ``weakens`` that by it nothing is called faster or slower,
+    ``worse`` that by it nothing is called faster or the same.
+    """
 
     what: str
     a: str
     b: str
     blocking: bool
+    weakens: bool = False
+    worse: bool = False
 
     def __str__(self) -> str:
         return f"{self.what}: {self.a} against {self.b}"
@@ -43,8 +59,8 @@ def ledger(a: Result, b: Result, free: Collection[str] = ()) -> Ledger:
     ``free`` are the names of what is being compared (``runtime``, ``precision``, ``batch``, ``torch`` …): these are
     listed, but do not block. A result without samples always does.
     """
-    found = (*_alike(_what_ran(a), _what_ran(b)), *_machines(a, b), *_stacks(a, b), *_remarks(a, b))
-    ruled = (replace(each, blocking=each.blocking and _name(each) not in free) for each in found)
+    found = (*_alike(_what_ran(a), _what_ran(b)), *_machines(a, b), *_stacks(a, b), *_remarks(a, b), *_outcomes(a, b))
+    ruled = (Difference(each.what, each.a, each.b, False) if _name(each) in free else each for each in found)
     return tuple(sorted((*_endings(a, b), *ruled), key=lambda each: not each.blocking))
 
 
@@ -101,10 +117,11 @@ def _machines(a: Result, b: Result) -> Iterator[Difference]:
     )
     yield from _near("clock", one.clock_hz, other.clock_hz, "Hz")
     if one.ceilings and other.ceilings:
-        yield from _near("ceiling copy", one.ceilings.copy_bytes_per_s, other.ceilings.copy_bytes_per_s, "B/s")
+        copies = one.ceilings.copy_bytes_per_s, other.ceilings.copy_bytes_per_s
+        yield from _near("ceiling copy", *copies, "B/s", probed=True)
         for kind in sorted(one.ceilings.flop_per_s.keys() & other.ceilings.flop_per_s.keys()):
             rates = one.ceilings.flop_per_s[kind], other.ceilings.flop_per_s[kind]
-            yield from _near(f"ceiling {kind}", *rates, "FLOP/s")
+            yield from _near(f"ceiling {kind}", *rates, "FLOP/s", probed=True)
 
 
 def _stacks(a: Result, b: Result) -> Iterator[Difference]:
@@ -135,7 +152,28 @@ def _remarks(a: Result, b: Result) -> Iterator[Difference]:
     yield from _alike({"algorithm": algorithms[0]}, {"algorithm": algorithms[1]}, blocking=False)
     if a.doubts or b.doubts:
         doubts_a, doubts_b = (", ".join(doubt.code for doubt in result.doubts) or "none" for result in (a, b))
-        yield Difference("doubts", doubts_a, doubts_b, blocking=False)
+        disturbed = any(doubt.code in DISTURBED for doubt in (*a.doubts, *b.doubts))
+        yield Difference("doubts", doubts_a, doubts_b, blocking=False, weakens=disturbed)
+
+
+def _outcomes(a: Result, b: Result) -> Iterator[Difference]:
+    """Where a scenario asks for more than decodes, what became of it where that is worse in B."""
+    one, other = a.telemetry, b.telemetry
+    if not one or not other:
+        return
+    if one.playback and other.playback:
+        before, after = _late(one.playback), _late(other.playback)
+        if after > before + LATE_MORE:
+            yield Difference("late or dropped frames", percent(before), percent(after), blocking=False, worse=True)
+    if one.served and other.served:
+        before, after = one.served.held_per_s or 0.0, other.served.held_per_s or 0.0
+        if after < HELD_LESS * before:
+            yield Difference("requests held", f"{before:.3g} a second", f"{after:.3g} a second", False, worse=True)
+
+
+def _late(played: Playback) -> float:
+    """The share of a player's frames that were late or dropped."""
+    return (played.misses + played.dropped) / max(1, len(played.ticks) + played.dropped)
 
 
 def _alike(a: Mapping[str, object], b: Mapping[str, object], *, blocking: bool = True) -> Iterator[Difference]:
@@ -145,10 +183,10 @@ def _alike(a: Mapping[str, object], b: Mapping[str, object], *, blocking: bool =
             yield Difference(what, _text(value), _text(b[what]), blocking)
 
 
-def _near(what: str, a: float | None, b: float | None, unit: str) -> Iterator[Difference]:
+def _near(what: str, a: float | None, b: float | None, unit: str, *, probed: bool = False) -> Iterator[Difference]:
     """Two rates that are further apart than ``FAR_APART``; one that was not measured forbids nothing."""
     if a is not None and b is not None and max(a, b) > (1 + FAR_APART) * min(a, b):
-        yield Difference(what, prefixed(a, unit), prefixed(b, unit), blocking=True)
+        yield Difference(what, prefixed(a, unit), prefixed(b, unit), blocking=not probed, weakens=probed)
 
 
 def _ending(result: Result) -> str:

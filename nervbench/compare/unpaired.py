@@ -16,7 +16,7 @@ from statistics import mean
 import numpy as np
 
 from nervbench.compare.ledger import Difference, Ledger, ledger, refused
-from nervbench.compare.verdict import LEVEL, Verdict, verdict
+from nervbench.compare.verdict import LEVEL, Verdict, Word, gate, verdict
 from nervbench.records import Result
 from nervbench.stats import Floats, bootstrap_error, middle_mean, student
 
@@ -32,7 +32,7 @@ class Comparison:
     """Case ``b`` against case ``a``. ``verdict`` is None where the ledger refuses the comparison.
 
     ``time_a_s`` and ``time_b_s`` are seconds a frame (middle mean of the samples / batch, geometric mean over
-    processes); ``runs_a`` and ``runs_b`` are the numbers of processes they rest on.
+    processes; of ``to_file`` all stages); ``runs_a`` and ``runs_b`` are the numbers of processes they rest on.
     """
 
     a: str
@@ -43,6 +43,21 @@ class Comparison:
     time_b_s: float | None = None
     runs_a: int = 0
     runs_b: int = 0
+
+
+def word_of(found: Comparison, bound: float | None = None) -> Word | None:
+    """The word that counts: the verdict's, or with a ``bound`` the gate's, as far as the ledger lets it be said.
+
+    None where the comparison was refused. What was disturbed is neither faster nor slower (of a gate, which passes what
+    is faster, not slower), and what ended worse is neither faster nor the same.
+    """
+    if found.verdict is None:
+        return None
+    word = found.verdict.word if bound is None else gate(found.verdict, bound)
+    withheld = {Word.SLOWER} if bound is not None else {Word.SLOWER, Word.FASTER}
+    weak = word in withheld and any(each.weakens for each in found.ledger)
+    worse = word in (Word.FASTER, Word.SAME) and any(each.worse for each in found.ledger)
+    return Word.UNDECIDED if weak or worse else word
 
 
 def compare(
@@ -101,9 +116,19 @@ class _Side:
 
 def _side(runs: Sequence[Result]) -> _Side:
     """The centre of every run, and how well its own samples know it."""
-    centres = tuple(float(_log_centre(np.array(run.samples_s))) - math.log(run.case.batch) for run in runs)
-    errors = (bootstrap_error(_log_centre, run.samples_s) for run in runs)
+    timed = [_times_s(run) for run in runs]
+    logs = (float(_log_centre(np.array(times))) for times in timed)
+    centres = tuple(log - math.log(run.case.batch) for log, run in zip(logs, runs, strict=True))
+    errors = (bootstrap_error(_log_centre, times) for times in timed)
     return _Side(centres, tuple(error for error in errors if error))
+
+
+def _times_s(run: Result) -> Sequence[float]:
+    """Seconds of each batch: of its decode, or of all its stages where these are what was asked for."""
+    stages = run.telemetry.stages if run.telemetry else None
+    if not stages:
+        return run.samples_s
+    return [sum(parts) for parts in zip(stages.decode_s, stages.fetch_s, stages.write_s, strict=True)]
 
 
 def _like(runs: Sequence[Result]) -> list[Result]:

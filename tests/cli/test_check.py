@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nervbench import store
-from nervbench.records import SINGLE_STREAM, Environment, Result, Status, case_of
+from nervbench.records import SINGLE_STREAM, Doubt, Environment, Result, Status, case_of
 
 Run = Callable[..., Any]
 
@@ -177,3 +177,17 @@ def test_wrong_usage(run: Run, tmp_path: Path) -> None:
     assert "cannot read" in missing.err
     assert "'little' is no number" in nonsense.err
     assert not (tmp_path / "baseline.jsonl").exists()
+
+
+def test_disturbed(check: Run) -> None:
+    """A machine that was disturbed when the case was slower proves nothing; who knows better may say so."""
+    disturbed = replace(timed(0.012), doubts=(Doubt("others_busy", {"share": 0.4}),))
+    outcome = check([timed(0.01)], [disturbed])
+    assert outcome.code == 3
+    assert "again in a quiet hour" in " ".join(outcome.out.split())
+    assert check([], [], "--allow", "doubts").code == 2
+
+
+def test_a_baseline_that_failed_once(check: Run) -> None:
+    """A case of the baseline counts by its runs that ended well, whichever came last."""
+    assert check([timed(0.01), failed()], [timed(0.02)]).code == 2

@@ -159,3 +159,38 @@ def test_wrong_usage(run: Run, tmp_path: Path, words: tuple[str, ...], said: str
 
     assert outcome.code == 1
     assert said in outcome.err
+
+
+def test_a_refused_case_fails_a_gate(run: Run, tmp_path: Path) -> None:
+    """With --fail-on a case that one side lacks is an error, unless another is slower; without, it is told."""
+    a = folder(tmp_path / "a", timed(0.01), timed(0.02, "ort"))
+    b = folder(tmp_path / "b", timed(0.01))
+    c = folder(tmp_path / "c", timed(0.02))
+    assert [run("compare", a, each, *gate).code for each in (b, c) for gate in ((), ("--fail-on", "3%"))] == [
+        0,
+        1,
+        0,
+        2,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--live", "--only", "x"), "--only is not for --live"),
+        (("--live", "--allow", "torch", "--between", "1%"), "--allow and --between are not for --live"),
+        (("--for", "5m", "--bench", "none.toml"), "--for and --bench are for --live"),
+    ],
+)
+def test_options_of_the_other_kind(run: Run, words: tuple[str, ...], says: str) -> None:
+    """An option that would be ignored is refused."""
+    outcome = run("compare", "a", "b", *words)
+    assert outcome.code == 1
+    assert says in outcome.err
+
+
+def test_allowing_what_does_not_differ(run: Run, tmp_path: Path) -> None:
+    """A name that no difference has is told, with those there are."""
+    a, b = folder(tmp_path / "a", timed(0.01)), folder(tmp_path / "b", timed(0.01, torch="2.14"))
+    outcome = run("compare", a, b, "--allow", "torhc")
+    assert "--allow torhc: nothing of that name differs; what does: torch" in outcome.err

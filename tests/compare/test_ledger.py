@@ -16,8 +16,11 @@ from nervbench.records import (
     DeviceCard,
     Doubt,
     Environment,
+    Load,
+    Playback,
     Quality,
     Result,
+    Served,
     Status,
     Telemetry,
     case_of,
@@ -59,8 +62,6 @@ BLOCKING = {
     "device threads": changed(A, "device", threads=4),
     "instruction sets": changed(A, "device", features=("avx2", "avx512f")),
     "clock": changed(A, "device", clock_hz=2.0e9),
-    "ceiling copy": changed(A, "device", ceilings=replace(CEILINGS, copy_bytes_per_s=15e9)),
-    "ceiling fp32": changed(A, "device", ceilings=replace(CEILINGS, flop_per_s={"fp32": 150e9})),
     "environment": replace(A, environment=None),
     "package torch": changed(A, "environment", versions={"nervbench": "1.0", "torch": "2.14"}),
     "package nervbench": changed(A, "environment", versions={"nervbench": "1.1", "torch": "2.13"}),
@@ -75,6 +76,11 @@ LISTED = {
     "artifact": changed(A, "artifact", sha256="00" * 32),
     "algorithm": changed(A, "telemetry", algorithm="Winograd"),
     "doubts": replace(A, doubts=(Doubt("noisy", {"noise": 0.1}),)),
+}
+WEAKENING = {
+    "ceiling copy": changed(A, "device", ceilings=replace(CEILINGS, copy_bytes_per_s=15e9)),
+    "ceiling fp32": changed(A, "device", ceilings=replace(CEILINGS, flop_per_s={"fp32": 150e9})),
+    "doubts": replace(A, doubts=(Doubt("noisy", {"noise": 0.1}), Doubt("others_busy", {"share": 0.3}))),
 }
 
 
@@ -93,6 +99,42 @@ def test_listed(what: str) -> None:
     found = ledger(A, LISTED[what])
     assert [each.what for each in found] == [what]
     assert not refused(found)
+
+
+@pytest.mark.parametrize("what", WEAKENING)
+def test_weakening(what: str) -> None:
+    """What a neighbour may have done to either side refuses nothing, and nothing is called slower by it."""
+    for pair in ((A, WEAKENING[what]), (WEAKENING[what], A)):
+        (found,) = ledger(*pair)
+        assert (found.what, found.blocking, found.weakens) == (what, False, True)
+        assert not ledger(*pair, {what})[0].weakens
+
+
+def player(late: int, dropped: int) -> Result:
+    """A player with so many of its hundred frames late or dropped."""
+    lates = (*[0.01] * late, *[-0.01] * (100 - late - dropped))
+    return changed(A, "telemetry", playback=Playback(60.0, 0.1, tuple(range(len(lates))), lates, dropped, (), 2.0))
+
+
+def server(*held: bool) -> Result:
+    """A server that was offered 50, 70 … requests a second and held some of these loads."""
+    loads = tuple(Load(50.0 + 20 * place, (0.01,), 1.0, 0, each) for place, each in enumerate(held))
+    return changed(A, "telemetry", served=Served(0.01, 0.05, loads))
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "says"),
+    [
+        (player(3, 0), player(6, 3), "late or dropped frames: 3 % against 9 %"),
+        (server(True, True), server(True, False), "requests held: 70 a second against 50 a second"),
+        (server(True), server(False), "requests held: 50 a second against 0 a second"),
+    ],
+)
+def test_worse_outcomes(good: Result, bad: Result, says: str) -> None:
+    """Where more is asked than decodes, a worse end is told; a better one is not, nor one that chance may bring."""
+    (found,) = ledger(good, bad)
+    assert (str(found), found.blocking, found.worse) == (says, False, True)
+    assert ledger(bad, good) == ledger(player(3, 0), player(3, 4)) == ()
 
 
 @pytest.mark.parametrize("what", ["runtime", "precision", "batch", "package torch", "package nervbench", "clock"])

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nervbench.compare.unpaired import BETWEEN, Comparison, compare
+from nervbench.compare.unpaired import BETWEEN, Comparison, compare, word_of
 from nervbench.compare.verdict import Verdict, Word, gate, verdict
-from nervbench.records import SINGLE_STREAM, Result, Status, case_of
+from nervbench.records import SINGLE_STREAM, Doubt, Playback, Result, Stages, Status, Telemetry, case_of
 from nervbench.stats import Floats
 
 BASE = Result(case_of("nerv-s", "fp32", "ov", 1, SINGLE_STREAM, "bundled"), Status.OK)
@@ -177,3 +177,32 @@ def test_absurd_times_stay_finite() -> None:
     each = found(compare([result([1e-300, 2e-300, 3e-300, 4e-300])], [result([1e8, 2e8, 1e8, 3e8])]))
     assert 0 < each.low <= each.ratio <= each.high < float("inf")
     assert each.smallest_effect < float("inf")
+
+
+def told(seconds: float, *, disturbed: bool = False, late: float | None = None, rest_s: float = 0.0) -> Result:
+    """Forty samples near so many seconds, as a player or to a file where that is asked."""
+    samples = tuple(seconds * (1 + 0.002 * (place % 5)) for place in range(40))
+    played = None if late is None else Playback(60.0, 0.1, (0,), (late,), 0, (), 1.0)
+    stages = Stages(samples, (rest_s,) * 40, (rest_s,) * 40, 1.0) if rest_s else None
+    doubts = (Doubt("stolen", {"share": 0.3}),) if disturbed else ()
+    telemetry = Telemetry(playback=played, stages=stages)
+    return replace(BASE, samples_s=samples, telemetry=telemetry, doubts=doubts)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "word", "gated"),
+    [
+        (told(0.01), told(0.012), Word.SLOWER, Word.SLOWER),
+        (told(0.01), told(0.012, disturbed=True), Word.UNDECIDED, Word.UNDECIDED),
+        (told(0.01, disturbed=True), told(0.012), Word.UNDECIDED, Word.UNDECIDED),
+        (told(0.012), told(0.01, disturbed=True), Word.UNDECIDED, Word.FASTER),
+        (told(0.01), told(0.01, disturbed=True), Word.SAME, Word.SAME),
+        (told(0.01, late=-0.1), told(0.01, late=0.1), Word.UNDECIDED, Word.UNDECIDED),
+        (told(0.01, late=-0.1), told(0.012, late=0.1), Word.SLOWER, Word.SLOWER),
+        (told(0.01, rest_s=0.001), told(0.01, rest_s=0.002), Word.SLOWER, Word.SLOWER),
+    ],
+)
+def test_words(a: Result, b: Result, word: Word, gated: Word) -> None:
+    """A disturbed side makes nothing slower, a worse end makes nothing the same, and all stages to a file count."""
+    found = compare([a], [b])
+    assert (word_of(found), word_of(found, 0.03)) == (word, gated)
