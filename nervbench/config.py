@@ -240,7 +240,7 @@ def _parsed(path: Path) -> dict[str, Any]:
     """The file as plain data of bounded size and depth."""
     source = str(path)
     if path.exists() and not path.is_file():  # to open a pipe would wait for ever
-        raise ConfigError(["not a regular file; give the path of a bench.toml"], source)
+        raise ConfigError(["cannot be read (not a regular file); give the path of a bench.toml"], source)
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)

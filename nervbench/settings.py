@@ -35,7 +35,7 @@ class Stopping:
     __pydantic_config__ = FORBID
     noise: Annotated[float, STRICT, Gt(0), Lt(1)] = 0.05
     min_samples: Count = 5
-    max_samples: Count = 500
+    max_samples: Count = 1000
     budget_s: Seconds = 4.0
     warm_up: Annotated[int, STRICT, Ge(0), Le(1000)] = 1
 

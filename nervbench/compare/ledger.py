@@ -13,16 +13,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from nervbench.records import Playback, Result, Status
+from nervbench.records import DISTURBED, Playback, Result, Status
 from nervbench.units import UNKNOWN, percent, prefixed
 
 FAR_APART = 0.1
 """Clocks that differ by more than this share are those of two machines, or of one throttled; ceilings may also be those
 of one machine that was busy while it was probed."""
-DISTURBED = frozenset(
-    {"others_busy", "stolen", "swapping", "low_memory", "clock_moved", "throttled", "shared_gpu", "suspended"}
-)
-"""Doubts about the machine, not about the samples."""
 LATE_MORE, HELD_LESS = 0.05, 0.8
 """A player is worse from so many more of its frames late or dropped on; a server below this share of the rate held."""
 FEWEST = 4

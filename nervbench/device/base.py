@@ -50,6 +50,15 @@ class WithSettings(Protocol):
         ...
 
 
+@runtime_checkable
+class WithUpload(Protocol):
+    """What a device has beside, whose memory is not the host's."""
+
+    def upload(self, numbers: int) -> None:
+        """Begin to copy so many floats from the host to it."""
+        ...
+
+
 class Device(Protocol):
     """One piece of hardware with a clock. Times; never decodes."""
 

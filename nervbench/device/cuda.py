@@ -34,6 +34,7 @@ class CudaDevice:
         self._properties = torch.cuda.get_device_properties(torch.cuda.current_device())
         self._began, self._ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         self._rubbish: torch.Tensor | None = None
+        self._here: torch.Tensor | None = None
 
     @property
     def watched(self) -> str:
@@ -83,6 +84,12 @@ class CudaDevice:
     def synchronize(self) -> None:
         """Wait for all streams."""
         torch.cuda.synchronize()
+
+    def upload(self, numbers: int) -> None:
+        """Begin to copy so many floats of pinned memory, as a loader with ``pin_memory`` leaves them."""
+        if self._here is None or len(self._here) != numbers:
+            self._here = torch.rand(numbers).pin_memory()
+        self._there = self._here.to("cuda", non_blocking=True)
 
     def clear_caches(self) -> None:
         """Overwrite the second-level cache, twice its size; what the multiprocessors have ends with each kernel."""

@@ -70,6 +70,11 @@ def _width(samples_s: Sequence[float]) -> float:
     return float((high - low) / middle) if middle > 0 else 0.0
 
 
+def doubts_unchecked(frames: Sequence[int]) -> tuple[Doubt, ...]:
+    """A reason to distrust a case of whose timed run no frame was compared."""
+    return () if frames else (Doubt("unchecked"),)
+
+
 def doubts_meanwhile(seen: Meanwhile | None) -> tuple[Doubt, ...]:
     """Reasons to distrust what was measured, from what the machine did meanwhile; what is unknown raises none."""
     if seen is None:

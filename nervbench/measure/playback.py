@@ -10,13 +10,16 @@ frame shown or a frame dropped, and waiting for the first frame or a seek's targ
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from nervbench.measure.scenario import Clock, Decoder
 from nervbench.measure.server import Wall
 from nervbench.records import Playback
+
+PLAYED = "time of play"
+"""What ends a playback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,16 @@ def play(
     observe: Callable[[int], None],
     ahead: int = 2,
     seek_every_s: float | None = 2.0,
+    checked: Sequence[int] = (),
 ) -> Playback:
     """Play a clip of ``frames`` frames round and round for ``duration_s`` seconds of display, with random seeks.
 
     A decode readies ``batch`` frames. It begins ``ahead`` frames before its first is due and no sooner, or a batch
     before where that is more: the next batch is decoded while the present one is shown. Seeks come at random ticks,
-    ``seek_every_s`` seconds of play apart in the mean (None: never), to a random frame. ``sleep(seconds)`` passes the
-    time until the decoder may go on; ``observe(start)`` is called before such a wait and before a seek, with the
-    display clock standing still, so that it makes nothing late.
+    ``seek_every_s`` seconds of play apart in the mean (None: never), to a random frame, and every other one to the next
+    of ``checked``. ``sleep(seconds)`` passes the time until the decoder may go on; ``observe(start)`` is called before
+    such a wait, before a seek and when its target is ready, with the display clock standing still, so that it makes
+    nothing late.
     """
     wall, random = Wall(session, clock, sleep, observe), Random(seed)
     film = _Film(frames, batch, rate_hz, max(ahead, batch))
@@ -61,10 +66,13 @@ def play(
     while left:
         ticks = left if seek_every_s is None else min(left, _ticks_until_seek(random, seek_every_s * rate_hz))
         began = wall.decode(target)
+        wall.look(target)
         shown += _stretch(wall, film, target, ticks, began)
         waits.append(began - asked)
         asked = began + ticks / rate_hz
         target = random.randrange(frames)
+        if checked and len(waits) % 2:
+            target = checked[len(waits) // 2 % len(checked)]
         left -= ticks
     late = tuple(late for _, late in shown)
     ticks_shown = tuple(tick for tick, _ in shown)

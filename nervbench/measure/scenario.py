@@ -139,8 +139,20 @@ class Timing:
     wall_s: float
 
 
+def aligned(checked: tuple[int, ...], frames: int, batch: int) -> tuple[int, ...]:
+    """The batches with these frames in them, by their starts: of those that share no frame, full ones as far as can be.
+
+    >>> aligned((0, 66, 131), 132, 4), aligned((0, 66, 131), 132, 16), aligned((0, 1), 2, 4)
+    ((0, 64, 128), (0, 64, 112), (0,))
+    """
+    last = max(0, frames // batch - 1) * batch
+    return tuple(dict.fromkeys(min(start // batch * batch, last) for start in checked))
+
+
 def rotation(checked: tuple[int, ...], frames: int, batch: int, calls: int) -> Iterator[tuple[int, ...]]:
     """Start frames of successive samples of ``calls`` decodes, for ever, going round the clip.
+
+    ``checked`` are :func:`aligned`. No frame is decoded twice in a round; those after the last full batch are not.
 
     Only the last decode of a sample can be looked at. So where there are several, the last starts at a checked frame;
     where there is one, the checked ones come first in each round, and a slow case gets to them.
@@ -150,7 +162,7 @@ def rotation(checked: tuple[int, ...], frames: int, batch: int, calls: int) -> I
     >>> list(islice(rotation((0, 5), 6, 1, 3), 3))
     [(1, 2, 0), (3, 4, 5), (1, 2, 0)]
     """
-    rest = [start for start in range(0, frames, batch) if start not in checked]
+    rest = [start for start in range(0, frames - batch + 1, batch) if start not in checked]
     if calls == 1:
         yield from ((start,) for start in cycle((*checked, *rest)))
     others = cycle(rest or checked)

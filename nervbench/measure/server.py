@@ -33,6 +33,9 @@ BOUND_SERVICES = 5
 """The default bound in service times. Under 1 no load can hold, as a request that never waits takes 1; and a decoder
 that always takes the same has its p90 at 2.5 with a utilisation of 0.5, at 4.0 with 0.7 and at 6.0 with 0.8."""
 
+LOADS, MISSED = "last load", "missed load"
+"""What ends a climb: all loads were held, or one was not."""
+
 
 @dataclass(slots=True)
 class Wall:
@@ -151,6 +154,8 @@ def _holds(latencies_s: list[float], unserved: int, bound_s: float) -> bool:
 
 
 def _service_s(wall: Wall, start: int) -> float:
-    """Seconds of one decode."""
+    """Seconds of one decode, which is looked at after it."""
     before = wall.now()
-    return wall.decode(start) - before
+    service_s = wall.decode(start) - before
+    wall.look(start)
+    return service_s

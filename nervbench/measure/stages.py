@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 from nervbench.measure.scenario import Clock, Decoder
+from nervbench.measure.stopping import BUDGET, CLIP
 from nervbench.records import Stages
 from nervbench.runtime.base import Frames, InParts
 
@@ -27,6 +28,8 @@ AHEAD = 2
 """Decoded batches that may wait for the writer."""
 KEPT_BYTES = 1 << 30
 """Frames that are kept until they are written in turn, at most, after the first batch."""
+KEPT = "frames kept"
+"""What ends the first pass where the budget does not."""
 LOOK_S = 0.1
 END = object()
 
@@ -39,11 +42,12 @@ def stages(
     write: Write,
     observe: Callable[[int], None],
     decode_s: list[float],
-) -> Stages:
+) -> tuple[Stages, str]:
     """Decode and fetch the batches at ``starts`` until a third of ``budget_s`` is spent or 1 GiB kept, then write them.
 
-    Then all of them again, overlapped. Seconds of the first decodes are added to ``decode_s``. ``observe(start)`` is
-    called between batches of the first pass, outside every timed span. Raises what the writer raises.
+    Then all of them again, overlapped. What ended the first pass is said too. Seconds of the first decodes are added to
+    ``decode_s``. ``observe(start)`` is called between batches of the first pass, outside every timed span. Raises what
+    the writer raises.
     """
     session.decode(0)  # the first call of all loads and compiles; it belongs to no stage
     clock.synchronize()
@@ -51,6 +55,7 @@ def stages(
     parts: dict[str, list[float]] = {}
     done: list[int] = []
     kept: list[Frames] = []
+    fired = CLIP
     began = clock.now()
     for start in starts:
         before = clock.now()
@@ -62,19 +67,24 @@ def stages(
         decode_s.append(decoded - before)
         done.append(start)
         observe(start)
-        if clock.now() - began >= budget_s / 3 or (len(kept) + 1) * kept[0].nbytes > KEPT_BYTES:
+        if clock.now() - began >= budget_s / 3:
+            fired = BUDGET
+            break
+        if (len(kept) + 1) * kept[0].nbytes > KEPT_BYTES:
+            fired = KEPT
             break
     write_s = _written(clock, kept, write)
     kept.clear()
     began = clock.now()
     _overlapped(session, clock, done, write)
-    return Stages(
+    found = Stages(
         decode_s=tuple(decode_s),
         fetch_s=tuple(fetch_s),
         write_s=write_s,
         overlapped_wall_s=clock.now() - began,
         parts_s={name: tuple(each) for name, each in parts.items()},
     )
+    return found, fired
 
 
 def _written(clock: Clock, kept: list[Frames], write: Write) -> tuple[float, ...]:

@@ -9,6 +9,8 @@ from nervbench import stats
 from nervbench.settings import Stopping
 
 NOISE, SETTLED, SAMPLES, BUDGET = "noise", "settled", "samples", "budget"
+CLIP = "clip"
+"""What ends that which goes through the clip once."""
 MIN_WALL_SHARE = 0.25
 """Noise may end a case only after this share of the budget: a short quiet stretch on a busy machine says little."""
 LOOKS, STRIDE = 5, 16

@@ -32,11 +32,12 @@ from nervbench.records.case import (
 )
 from nervbench.records.device import Ceilings, DeviceCard, Environment
 from nervbench.records.profile import Operator, Profile
-from nervbench.records.result import Doubt, Fidelity, Quality, Result
+from nervbench.records.result import DISTURBED, Doubt, Fidelity, Quality, Result
 from nervbench.records.telemetry import TREND_NEEDS, Load, Meanwhile, Playback, Served, Stages, Telemetry
 
 __all__ = [
     "COLD",
+    "DISTURBED",
     "FAILED",
     "MEAN",
     "MEDIAN",

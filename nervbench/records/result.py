@@ -10,6 +10,11 @@ from nervbench.records.device import DeviceCard, Environment
 from nervbench.records.profile import Profile
 from nervbench.records.telemetry import Telemetry
 
+DISTURBED = frozenset(
+    {"others_busy", "stolen", "swapping", "low_memory", "clock_moved", "throttled", "shared_gpu", "suspended"}
+)
+"""Codes of doubts that are about the machine, not about the samples."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quality:

@@ -160,8 +160,9 @@ class Telemetry:
     """What was seen while the samples were taken.
 
     ``warm_up_s`` are the calls before the first sample; ``stopped_by`` is ``noise``, ``settled``, ``samples``,
-    ``budget`` or, where a protocol goes through it once, ``clip``; ``averaged`` says how FPS follow from the samples:
-    median or mean;
+    ``budget`` or, where a protocol goes through it once, ``clip``; of a server ``last load`` or ``missed load``, of a
+    player ``time of play``, of the way to a file ``frames kept`` where memory was the bound; ``averaged`` says how FPS
+    follow from the samples: median or mean;
     ``calls_per_sample`` says over how many back-to-back decodes a sample is averaged (offline scenario);
     ``frames_on`` says where the decoded frames are when the clock stops, ``caches`` whether those of the device were
     emptied before each sample (``cold``) or held what the decode before left there (``hot``).

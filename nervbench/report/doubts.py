@@ -86,6 +86,11 @@ WORDINGS = {
         "see its reason, and raise the time limit of a case where that was it, then run the case again",
         "{samples:.0f} samples until then",
     ),
+    "unchecked": Wording(
+        "No frame of the timed run was compared, so only those before it are known to be right",
+        "raise the budget of a case, then run it again",
+        "none was decoded while there was time to look",
+    ),
     "unobserved": Wording(
         "Nobody watched the machine during the samples, so a disturbance would not be known",
         "see in its row why (unwatched, in results.jsonl), then run the case again",

@@ -17,7 +17,8 @@ Published code times otherwise, and its FPS are not ranked here. The ratio to th
 product of the three columns after it. The first call counts: loading, compiling and searching are in the number, the
 less the more calls follow. Mean, not median: every disturbance is in it. The rest: the frames stay floats, a frame is
 decoded several times in a row, and two processes met the machine at two moments: where the rows are noisy, that may be
-all of it."""
+all of it. Not as published: a budget may end the calls before the clip does (the last column says so; the first call
+then counts for more), and convolutions take no TF32 on a GPU that has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nervbench.records import Status
+from nervbench.records import DISTURBED, Status
 from nervbench.report.markdown import bullets, escape
 from nervbench.report.rows import Group, Row
 from nervbench.units import percent
@@ -29,6 +29,11 @@ def _share(row: Row) -> str:
     return f" ({percent(row.share)})"
 
 
+def _disturbed(row: Row) -> bool:
+    """Whether a doubt says what disturbed the samples."""
+    return any(doubt.code in DISTURBED for doubt in row.result.doubts)
+
+
 RULES = (
     Rule(
         lambda row: row.share is not None and row.share > 1,
@@ -43,7 +48,7 @@ RULES = (
         "times the operators.",
     ),
     Rule(
-        lambda row: row.noise is not None and row.noise > HIGH_NOISE,
+        lambda row: row.noise is not None and row.noise > HIGH_NOISE and not _disturbed(row),
         lambda row: f" ({percent(row.noise, 1)})",
         f"Noise over {percent(HIGH_NOISE)}: {{cases}}. What disturbed these samples is not known.",
     ),

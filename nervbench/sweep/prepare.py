@@ -19,6 +19,7 @@ from nervbench.device.base import Device
 from nervbench.errors import ConfigError, ExportError
 from nervbench.export.base import produce
 from nervbench.files import atomic_path, source_hash
+from nervbench.measure.scenario import aligned
 from nervbench.model import checkpoint as checkpoints
 from nervbench.model.checkpoint import Checkpoint
 from nervbench.model.cost import cost_of
@@ -98,8 +99,9 @@ def _unpack_s(job: ModelJob) -> float:
 
 
 def _wanted(frames: int, starts: tuple[int, ...], batches: tuple[int, ...]) -> set[int]:
-    """The frames that will be compared: the batches that begin at the checked starts."""
-    return {(start + offset) % frames for start in starts for offset in range(max(batches))}
+    """The frames that will be compared: the batches that begin at the checked starts, and those that hold them."""
+    held = {(start, batch) for batch in batches for start in (*starts, *aligned(starts, frames, batch))}
+    return {(start + offset) % frames for start, batch in held for offset in range(batch)}
 
 
 def _decode_reference(checkpoint: Checkpoint, frames: int, wanted: set[int], folder: Path) -> None:

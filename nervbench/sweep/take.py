@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nervbench.device.base import Device, WithYardstick
+from nervbench.device.base import Device, WithUpload, WithYardstick
 from nervbench.device.sampler import Sampling
 from nervbench.measure import scenario
-from nervbench.measure.playback import play
-from nervbench.measure.protocol import REPEATS, replay
+from nervbench.measure.playback import PLAYED, play
+from nervbench.measure.protocol import COPIED, REPEATS, nothing, replay
 from nervbench.measure.scenario import Spool, Timing
-from nervbench.measure.server import climb
+from nervbench.measure.server import LOADS, MISSED, climb
 from nervbench.measure.stages import stages
-from nervbench.measure.stopping import BUDGET
 from nervbench.records import COLD, MEAN, MEDIAN, PLAYBACK_HZ, SERVER, STRICT, TO_FILE, TO_HOST, Telemetry
 from nervbench.runtime.base import OneByOne, OtherArithmetic, Session
 from nervbench.sweep.compare import Watch
@@ -27,6 +27,7 @@ from nervbench.sweep.jobs import CaseJob
 from nervbench.sweep.reference import Frames
 
 VIDEO_FPS = 25.0
+CHANNELS = 3
 YARDSTICK_S = 0.2
 """Before the samples, and as much after them."""
 SEED = 0
@@ -44,7 +45,7 @@ class Taken:
 
 def take(job: CaseJob, device: Device, session: Session, load_s: float) -> Taken:
     """Time an open session."""
-    watch = Watch(session, set(job.prepared.starts))
+    watch = Watch(session, set(_starts(job)))
     yardstick_s = _yardstick(device)
     spool: AbstractContextManager[list[float]] = Spool(job.spool) if job.spool else nullcontext([])
     with spool as samples, Sampling(os.getpid(), gpu=device.watched) as sampling:
@@ -72,6 +73,18 @@ def take(job: CaseJob, device: Device, session: Session, load_s: float) -> Taken
     return Taken(timing.samples_s, telemetry, watch.kept)
 
 
+def _starts(job: CaseJob) -> tuple[int, ...]:
+    """Where the batches begin that are looked at."""
+    return scenario.aligned(job.prepared.starts, job.prepared.frames, job.case.batch)
+
+
+def _copying(job: CaseJob, device: Device) -> Callable[[], None]:
+    """Begins to copy the true frames of a batch to the device, as floats; nothing where there is no way to go."""
+    cost = job.prepared.costs[job.case.precision]
+    numbers = CHANNELS * cost.width * cost.height * job.case.batch
+    return partial(device.upload, numbers) if isinstance(device, WithUpload) else nothing
+
+
 def _yardstick(device: Device) -> tuple[float, ...]:
     return device.yardstick(YARDSTICK_S) if isinstance(device, WithYardstick) else ()
 
@@ -83,13 +96,14 @@ def _timed(
     case, prepared, rule = job.case, job.prepared, job.stopping
     if case.protocol != STRICT:
         clip = range(0, prepared.frames, case.batch)
-        return replay(session, device, REPEATS[case.protocol], clip, rule.budget_s, watch, samples), {}
+        begin = _copying(job, device) if case.protocol in COPIED else nothing
+        return replay(session, device, REPEATS[case.protocol], clip, rule.budget_s, watch, samples, begin), {}
     if case.scenario == TO_FILE:
         return _to_file(job, device, session, watch, samples)
     if case.scenario == SERVER or case.scenario in PLAYBACK_HZ:
         return _asked_for(job, device, session, watch, samples)
     calls = scenario.CALLS[case.scenario]
-    starts = scenario.rotation(prepared.starts, prepared.frames, case.batch, calls)
+    starts = scenario.rotation(_starts(job), prepared.frames, case.batch, calls)
     if case.scenario == COLD:
         return scenario.measure(session, scenario.Cold(device), starts, rule, watch, samples), {"caches": "cold"}
     if case.scenario == TO_HOST:
@@ -110,9 +124,9 @@ def _to_file(
             write_video(Path(folder) / "decoded.mp4", pieces, VIDEO_FPS)
 
         # The checked frames first, so that a slow case gets to them.
-        starts = (index for (index,) in scenario.rotation(job.prepared.starts, job.prepared.frames, job.case.batch, 1))
-        found = stages(session, device, starts, job.stopping.budget_s, write, watch, samples)
-    return Timing(found.decode_s, (), BUDGET, 1, device.now() - began), {
+        starts = (index for (index,) in scenario.rotation(_starts(job), job.prepared.frames, job.case.batch, 1))
+        found, fired = stages(session, device, starts, job.stopping.budget_s, write, watch, samples)
+    return Timing(found.decode_s, (), fired, 1, device.now() - began), {
         "stages": replace(found, unpack_s=job.prepared.unpack_s)
     }
 
@@ -148,23 +162,25 @@ def _asked_for(
     case, prepared = job.case, job.prepared
     began = device.now()
     recorded = Recorded(session, device)
-    recorded.decode(prepared.starts[0])
+    recorded.decode(_starts(job)[0])
     recorded.synchronize()
     warm_up_s, recorded.decode_s = tuple(recorded.decode_s), samples
     ended: dict[str, Any]
     if case.scenario == SERVER:
-        starts = (index for (index,) in scenario.rotation(prepared.starts, prepared.frames, case.batch, 1))
+        starts = (index for (index,) in scenario.rotation(_starts(job), prepared.frames, case.batch, 1))
         bound_s, budget_s = job.server.latency_bound_s, job.stopping.budget_s
-        ended = {"served": climb(recorded, recorded, starts, bound_s, budget_s, SEED, time.sleep, watch)}
+        served = climb(recorded, recorded, starts, bound_s, budget_s, SEED, time.sleep, watch)
+        ended, fired = {"served": served}, LOADS if served.loads[-1].held else MISSED
     else:
         rate_hz, player = PLAYBACK_HZ[case.scenario], job.player
         ended = {
             "playback": play(
                 recorded, recorded, prepared.frames, case.batch, rate_hz, player.play_s, SEED, time.sleep, watch,
-                seek_every_s=player.seek_every_s,
+                seek_every_s=player.seek_every_s, checked=_starts(job),
             )
         }  # fmt: skip
-    return Timing(tuple(samples), warm_up_s, BUDGET, 1, device.now() - began), ended
+        fired = PLAYED
+    return Timing(tuple(samples), warm_up_s, fired, 1, device.now() - began), ended
 
 
 def _difference(before: float | None, after: float | None) -> float | None:

@@ -129,6 +129,7 @@ def _judged(result: Result, job: CaseJob, taken: Taken, comparison: Comparison, 
     doubts = (
         *checks.doubts_about(taken.samples_s, job.stopping.noise),
         *checks.doubts_meanwhile(taken.telemetry.meanwhile),
+        *checks.doubts_unchecked(comparison.fidelity().during_frames),
     )
     return dataclasses.replace(result, status=Status.OK, samples_s=taken.samples_s, doubts=doubts)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from nervbench.device import cuda
+from nervbench.device.base import WithUpload
 from nervbench.device.cpu import CpuDevice
 from nervbench.device.cuda import CudaDevice
 from nervbench.device.products import GPU, SMALL_SHARE
@@ -132,3 +133,24 @@ def test_no_gpu() -> None:
     """Without a GPU the device says what was found and what to do."""
     with pytest.raises(UnsupportedError, match=r"PyTorch .*; "):
         CudaDevice()
+
+
+@pytest.mark.usefixtures("gpu")
+def test_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Floats go from pinned memory to the GPU without being waited for, from the same memory each time."""
+    sent: list[tuple[int, str, bool]] = []
+
+    class Pinned:
+        def __len__(self) -> int:
+            return 12
+
+        def to(self, place: str, non_blocking: bool) -> None:
+            sent.append((id(self), place, non_blocking))
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: Pinned())
+    device = CudaDevice()
+    assert isinstance(device, WithUpload)
+    assert not isinstance(CpuDevice(), WithUpload)
+    device.upload(12)
+    device.upload(12)
+    assert sent == [(sent[0][0], "cuda", True)] * 2

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nervbench.measure.checks import doubts_about, fidelity_bound_db
+from nervbench.measure.checks import doubts_about, doubts_unchecked, fidelity_bound_db
 
 CALM = [1.0, 1.01] * 10
 
@@ -87,3 +87,9 @@ def test_bimodal() -> None:
 def test_all_at_once() -> None:
     """Doubts do not hide each other."""
     assert codes([1.0, 2.0, 1.0, 2.0]) == ["few_samples", "noisy"]
+
+
+def test_unchecked() -> None:
+    """A timed run of which no frame was compared is doubted."""
+    assert [doubt.code for doubt in doubts_unchecked(())] == ["unchecked"]
+    assert doubts_unchecked((3,)) == ()

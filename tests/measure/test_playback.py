@@ -189,17 +189,28 @@ def test_seeks_are_random() -> None:
 
 
 def test_looking_makes_nothing_late() -> None:
-    """Frames are looked at before the player sleeps and before a seek; the second that it takes is in no number."""
+    """Frames are looked at at the start, before a sleep and before a seek; the second it takes is in no number."""
     fake = Player(FRAME_S / 2)
     playback = played(fake, ticks=4)
 
     assert fake.calls == [
-        "synchronize", *("decode 0", "synchronize"), *("decode 1", "synchronize"), *("decode 2", "synchronize"),
+        "synchronize", *("decode 0", "synchronize", "observe 0"),
+        *("decode 1", "synchronize"), *("decode 2", "synchronize"),
         *("decode 3", "synchronize", "observe 3", f"sleep {FRAME_S / 2:g}"),
         *("decode 4", "synchronize", "observe 4", f"sleep {FRAME_S / 2:g}"),
         *("decode 5", "synchronize", f"sleep {FRAME_S / 2:g}", "observe 5"),
     ]  # fmt: skip
     assert (playback.misses, playback.wall_s) == (0, 4.5 * FRAME_S)
+
+
+def test_a_slow_player_is_looked_at() -> None:
+    """Where there is never time to look, every other seek goes to a checked frame, and that is looked at."""
+    fake = Player(3 * FRAME_S)
+    play(fake, fake, 1000, 1, RATE_HZ, 20.0, 1, fake.sleep, fake.observe, 2, 1.0, (5, 66, 131))
+    looked = [call for call in fake.calls if call.startswith("observe")]
+
+    assert {f"observe {start}" for start in (0, 5, 66, 131)} <= set(looked)
+    assert len(set(looked)) > 12  # most targets are random
 
 
 def test_late_wake_up_counts() -> None:

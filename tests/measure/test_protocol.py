@@ -54,3 +54,15 @@ def test_network_alone() -> None:
     assert isinstance(fake, ForwardOnly)
     assert not isinstance(Fake(1.0), ForwardOnly)
     assert timing.samples_s == pytest.approx((0.25, 0.25))
+
+
+def test_copies_count_into_the_first_call() -> None:
+    """What is begun before a batch is not waited for: the first call of the batch is."""
+    fake = Fake(0.5)
+
+    def begin() -> None:
+        fake.calls.append("begin")
+
+    replay(fake, fake, 2, range(2), 100.0, fake.observe, [], begin)
+    one = ["begin", "decode {0}", "synchronize", "decode {0}", "synchronize", "observe {0}"]
+    assert fake.calls == [call.format(start) for start in range(2) for call in one]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nervbench.measure.scenario import CALLS, Cold, Timing, ToHost, measure, rotation
+from nervbench.measure.scenario import CALLS, Cold, Timing, ToHost, aligned, measure, rotation
 from nervbench.records import COLD, OFFLINE, SCENARIOS, SINGLE_STREAM, TO_HOST
 from nervbench.settings import Stopping
 
@@ -115,15 +115,20 @@ def test_calls_of_the_scenarios() -> None:
 
 @given(st.integers(1, 60), st.integers(1, 9), st.sampled_from([1, 2, 8]), st.data())
 def test_rotation(frames: int, batch: int, calls: int, data: st.DataObject) -> None:
-    """The whole clip is decoded again and again; every checked frame gets looked at, the first of them at once."""
+    """The full batches of the clip are decoded again and again, no frame twice in a round, checked ones at once."""
     count = data.draw(st.integers(1, min(3, frames)))
-    checked = tuple(sorted(data.draw(st.sets(st.integers(0, frames - 1), min_size=count, max_size=count))))
+    wanted = tuple(sorted(data.draw(st.sets(st.integers(0, frames - 1), min_size=count, max_size=count))))
+    checked = aligned(wanted, frames, batch)
     samples = list(islice(rotation(checked, frames, batch, calls), 2 * frames + 6))
     decoded = [index for sample in samples for index in sample]
-    every = set(range(0, frames, batch)) | set(checked)
+    every = set(range(0, max(1, frames - batch + 1), batch))
+    seen = [frame for start in every for frame in range(start, start + batch)]
 
     assert all(len(sample) == calls for sample in samples)
     assert set(decoded) == every
+    assert len(set(seen)) == len(seen)
+    assert max(seen) < max(frames, batch)
+    assert set(checked) <= every
     assert [sample[-1] for sample in samples[: len(checked)]] == list(checked)
     if len(every) - len(checked) > 1:
         assert all(a != b for a, b in pairwise(decoded))

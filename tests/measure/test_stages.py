@@ -46,7 +46,7 @@ class Film(Fake):
 def test_times() -> None:
     """Each stage has its own time, what a writer puts off among it; what looks at frames between them is in none."""
     film = Film()
-    found = stages(film, film, range(3), 100.0, film.write, film.observe, [])
+    found, _ = stages(film, film, range(3), 100.0, film.write, film.observe, [])
 
     assert found.decode_s == pytest.approx((0.5,) * 3)
     assert found.fetch_s == pytest.approx((0.25,) * 3)
@@ -73,7 +73,7 @@ class Parted(Film):
 def test_parts() -> None:
     """Where a session decodes in parts, each is timed after it is done, and together they are the decode."""
     film = Parted()
-    found = stages(film, film, range(3), 100.0, film.write, film.observe, [])
+    found, _ = stages(film, film, range(3), 100.0, film.write, film.observe, [])
 
     assert found.parts_s == {"network": pytest.approx((0.5,) * 3), "to uint8": pytest.approx((0.125,) * 3)}
     assert found.decode_s == pytest.approx((0.625,) * 3)
@@ -84,8 +84,9 @@ def test_parts() -> None:
 def test_budget() -> None:
     """A third of the budget is for decoding; the second pass takes the same batches."""
     film = Film()
-    found = stages(film, film, range(100), 9.0, film.write, film.observe, [])
+    found, fired = stages(film, film, range(100), 9.0, film.write, film.observe, [])
 
+    assert fired == "budget"
     assert len(found.decode_s) == 2  # of 1.75 s each, with a second to observe
     assert film.written == [["batch"] * 2] * 2
 
@@ -95,7 +96,8 @@ def test_room(monkeypatch: pytest.MonkeyPatch) -> None:
     for room, batches in ((1, 1), (3 * 48 - 1, 2), (3 * 48, 3)):
         monkeypatch.setattr("nervbench.measure.stages.KEPT_BYTES", room)
         film = Film()
-        assert len(stages(film, film, range(100), 1000.0, film.write, film.observe, []).decode_s) == batches
+        found, fired = stages(film, film, range(100), 1000.0, film.write, film.observe, [])
+        assert (len(found.decode_s), fired) == (batches, "frames kept")
 
 
 @pytest.mark.parametrize("failing", [1, 2])

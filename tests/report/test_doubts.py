@@ -13,6 +13,7 @@ from nervbench.report.doubts import WORDINGS, by_code, sentence, values
 from nervbench.sweep import local
 
 SEEN: dict[str, tuple[dict[str, float], str]] = {
+    "unchecked": ({}, "none was decoded"),
     "noisy": ({"noise": 0.072, "bound": 0.02}, "noise 7.2 %, bound 2.0 %"),
     "few_samples": ({"samples": 5.0}, "5 samples"),
     "drift": ({"share": -0.05}, "-5.0 %"),
