@@ -17,7 +17,7 @@ from nervbench import store
 from nervbench.errors import OutputError, ResultsError
 from nervbench.files import slug, within, write_atomically
 from nervbench.records import Result
-from nervbench.report import gap_page, layers, suite_page, suite_read
+from nervbench.report import gap_page, layers, proof, suite_page, suite_read
 from nervbench.report.compose import KINDS, Surroundings, cards, page, title
 from nervbench.report.figures import fps_against_ceiling
 from nervbench.report.layer_figures import roofline, times
@@ -83,6 +83,7 @@ def generate(folder: Path) -> dict[str, bytes]:
             generated[f"{below}/{name}"] = content
     for path in gaps:
         generated |= gap_page.generate(path, COMMITTED_COMMAND)
+    generated |= proof.generate(folder, COMMITTED_COMMAND)
     generated["index.md"] = _index(found, folder).encode()
     return generated
 
@@ -204,6 +205,8 @@ def _index(found: dict[str, list[Result]], folder: Path) -> str:
     pairs = [(path, gap_page.read(path)) for path in sorted((folder / gap_page.FOLDER).glob("*.json"))]
     two = bullets(link(gap_page.title(gap), f"{path.stem}.md") for path, gap in pairs)
     gaps = f"\n\n## Two GPUs\n\nWhy one decodes more slowly than the other.\n\n{two}" if pairs else ""
+    if (folder / proof.FILE).is_file():
+        gaps += f"\n\nWhether the causes that are named are the true ones: {link('planted causes', proof.PAGE)}."
     check = f"`{COMMITTED_COMMAND} --check` tells whether every page matches its data."
     return f"{head}\n\n{rows}{suites}{gaps}\n\n{check}\n"
 

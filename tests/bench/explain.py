@@ -3,11 +3,10 @@
 One machine is made into several: with one thread, with an older instruction set for its library, with operators that
 start late, with a slow bus to the host, with a neighbour on its processors; and a case is measured in another
 precision (where the CPU has int8), by another runtime or another protocol. Each change alone and two at a time, over
-several models. Two rows
-are measured and explained, A without and B with the changes. What each change does by itself is measured by other rows,
-in other processes: that is the truth. Where nothing is planted, no cause is to be claimed.
+several models. Two rows are measured and explained, A without and B with the changes. What each change does by itself
+is measured by other rows, in other processes: that is the truth. Where nothing is planted, no cause is to be claimed.
 
-Every pair is kept as a line of JSON; run it again to go on.
+Every pair is kept as a line of ``reports/proof.jsonl``: run it again to go on.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import json
+import hashlib
+import inspect
 import math
 import os
 import random
@@ -31,15 +31,18 @@ from typing import Any
 import platformdirs
 import psutil
 
+from nervbench import store
 from nervbench.config import Bench, MatrixEntry, ModelEntry
 from nervbench.device.cpu import CpuDevice
-from nervbench.explain import frame_model
+from nervbench.explain import frame_model, rows, shapley
 from nervbench.explain.rows import CHOICES, explain, usual
 from nervbench.records import SINGLE_STREAM, STRICT, TO_HOST, DeviceCard, Result, Status, case_of
+from nervbench.report import proof
+from nervbench.report.proof import Line
 from nervbench.settings import Stopping
 from nervbench.sweep import process
 from nervbench.sweep.local import Plan, Ready, preparation, probe_device, told
-from tests.bench.trust import stolen
+from tests.bench.trust import stolen, wait_for_calm
 
 PLANTED = Path(__file__).parent / "planted"
 DELAY, BUS = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S"
@@ -52,10 +55,9 @@ KEPT, FRESH = str(1 << 32), str(1 << 16)
 """Bytes from which on the allocator of the C library takes a tensor's memory from the system and gives it back."""
 MEMORY = (("MALLOC_MMAP_THRESHOLD_", KEPT), ("MALLOC_TRIM_THRESHOLD_", KEPT))
 MODELS = ("nerv-xs", "nerv-xs-2blocks", "nerv-xs-3fc")
-CLAIMED = 0.03
-"""A cause that changes the speed by more is claimed."""
-REACH = 0.15
-"""How far a share may be from the truth, of the whole gap."""
+KEPT_IN = Path("reports") / proof.FILE
+EXPLAINS = (frame_model, rows, shapley)
+"""What explains: pairs explained by another version of these do not count."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ def prepared(out: Path, wanted: list[Pair]) -> Ready:
     )
 
 
-def measured(pair: Pair, workshop: Workshop) -> dict[str, Any]:
+def measured(pair: Pair, workshop: Workshop, version: str) -> Line:
     """A pair's line: what was explained, and what each change does by itself."""
     before = psutil.cpu_times()
     runs = workshop.runs(pair)
@@ -229,28 +231,19 @@ def measured(pair: Pair, workshop: Workshop) -> dict[str, Any]:
     gap = explain(a, b, beside if len(beside) > 1 else (), between=(between_a, between_b))
     times = {name: [frame_model.frame_time(run) for run in found] for name, found in runs.items()}
     truth = {cause: math.log(median(times["A"]) / median(times[f"alone {cause}"])) for cause in pair.planted}
-    return {
-        "pair": pair.name,
-        "planted": pair.planted,
-        "whole": math.log(gap.whole.factor),
-        "found": {part.cause: [math.log(each) for each in (part.factor, part.low, part.high)] for part in gap.parts},
-        "residual": math.log(gap.residual.factor),
-        "truth": truth,
-        "evidence": {part.cause: part.evidence for part in gap.parts},
-        "times_s": times,
-        "stolen": stolen(before),
-    }
-
-
-def judged(line: dict[str, Any]) -> dict[str, bool]:
-    """Whether what was planted was named first, with its share; of nothing, whether nothing was claimed."""
-    found = {cause: log for cause, (log, _, _) in line["found"].items()}
-    first = sorted(found, key=lambda cause: -abs(found[cause]))[: len(line["planted"])]
-    if not line["planted"]:
-        return {"nothing": all(abs(log) <= math.log(1 + CLAIMED) for log in found.values())}
-    whole = math.fsum(map(abs, line["truth"].values()))
-    near = all(abs(found.get(cause, 0.0) - log) <= REACH * whole for cause, log in line["truth"].items())
-    return {"named": set(first) == set(line["planted"]), "share": near}
+    return Line(
+        pair=pair.name,
+        planted=pair.planted,
+        version=version,
+        device=a.device.name if a.device else "",
+        whole=math.log(gap.whole.factor),
+        found={part.cause: (math.log(part.factor), math.log(part.low), math.log(part.high)) for part in gap.parts},
+        residual=math.log(gap.residual.factor),
+        truth=truth,
+        evidence={part.cause: part.evidence for part in gap.parts},
+        times_s={name: tuple(found) for name, found in times.items()},
+        stolen=stolen(before),
+    )
 
 
 def main() -> None:
@@ -258,32 +251,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=3, help="turns through all pairs, each with another model")
     parser.add_argument("--only", default="", help="pairs whose name has this in it")
+    parser.add_argument("--stolen", type=float, default=0.05, help="share of processor time, default %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/bench-explain"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PLANTED), os.environ.get("PYTHONPATH", "")])
-    kept = given.out / "pairs.jsonl"
-    lines = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    done = {line["pair"] for line in lines}
+    version = hashlib.sha256("".join(map(inspect.getsource, EXPLAINS)).encode()).hexdigest()[:12]
+    lines = [line for line in proof.read(KEPT_IN) if line.version == version]
+    done = {line.pair for line in lines}
     wanted = [pair for pair in pairs(given.n) if given.only in pair.name and pair.name not in done]
     if wanted:
         os.environ[BUS] = FAST_BUS
         workshop = Workshop(prepared(given.out, wanted))
         del os.environ[BUS]
         for pair in wanted:
-            line = measured(pair, workshop)
-            with kept.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            wait_for_calm(given.stolen)
+            line = measured(pair, workshop, version)
+            store.append_line(KEPT_IN, proof.to_line(line))
             lines.append(line)
-            told_as = ", ".join(f"{cause} {found[0]:+.3f}" for cause, found in line["found"].items())
-            truth = ", ".join(f"{cause} {log:+.3f}" for cause, log in line["truth"].items())
-            print(
-                f"{pair.name}: {told_as}; truth {truth}; residual {line['residual']:+.3f}; {judged(line)}", flush=True
-            )
-    verdicts = [(key, held) for line in lines for key, held in judged(line).items()]
-    for key in ("named", "share", "nothing"):
-        held = [each for name, each in verdicts if name == key]
-        print(f"{key}: {sum(held)} of {len(held)}")
+            told_as = ", ".join(f"{cause} {log:+.3f}" for cause, (log, _, _) in line.found.items())
+            truth = ", ".join(f"{cause} {log:+.3f}" for cause, log in line.truth.items())
+            held = f"named {line.named}, share {line.near}" if line.planted else f"silent {line.silent}"
+            print(f"{pair.name}: {told_as}; truth {truth}; residual {line.residual:+.3f}; {held}", flush=True)
+    for what, count, of in proof.counted(lines):
+        print(f"{what}: {count} of {of}")
 
 
 if __name__ == "__main__":

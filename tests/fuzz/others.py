@@ -18,7 +18,7 @@ from nervbench.device.cpu_readings import CpuReadings
 from nervbench.errors import NervbenchError
 from nervbench.explain import measured, rows
 from nervbench.export import base
-from nervbench.report import gap_page
+from nervbench.report import gap_page, proof
 from nervbench.report.markdown import plain
 from nervbench.runtime import kept, trt_engine, trt_layers
 from nervbench.suites import chosen as suite
@@ -127,6 +127,12 @@ def compared(data: bytes) -> None:
             pairs = files.compare_all(others, found, 0.01, 0.03, (), 0.005)
             said = comparing.words_of(pairs, 0.03)
             json.dumps(comparing.plain_data(pairs, said), allow_nan=False)
+
+
+def planted(data: bytes) -> None:
+    """Pairs with planted causes, and their page."""
+    with refusing():
+        proof.generate(keep(f"planted/{proof.FILE}", data).parent, "nervbench report reports")
 
 
 def explained(data: bytes) -> None:

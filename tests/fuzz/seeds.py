@@ -30,12 +30,13 @@ from nervbench.model.hnerv_spec import HnervSpec
 from nervbench.model.spec import NervSpec
 from nervbench.model.zoo import MODELS
 from nervbench.records import Artifact, Status
-from nervbench.report import gap_page
+from nervbench.report import gap_page, proof
 from nervbench.suites.chosen import Chosen, Joined
 from nervbench.train import state
 from nervbench.train.history import EPOCHS, note
 from nervbench.train.loop import Epoch
 from nervbench.trials import Trial
+from tests.report import test_proof
 from tests.report.factory import a_run
 
 TINY = NervSpec(fc_dim=2, strides=(2, 1), stem_widths=(3,), fc_height=9, fc_width=16, lower_width=2, embed_levels=2)
@@ -222,6 +223,11 @@ def inspected() -> list[bytes]:
     weights = {"Type": "Half", "Count": 81}
     layer = {"Name": "a", "LayerType": "Convolution", "ParameterType": "Convolution", "OutMaps": 3, "Weights": weights}
     return [json.dumps({"Layers": [layer | {"Inputs": [tensor], "Outputs": [tensor]}]}).encode()]
+
+
+def planted() -> list[bytes]:
+    """A pair with a planted cause, and one without."""
+    return [proof.to_line(line).encode() for line in (test_proof.GOOD, test_proof.NOTHING)]
 
 
 def images() -> list[bytes]:

@@ -270,6 +270,9 @@ TARGETS: dict[str, Target] = {
     "inspector": Target(others.inspector, seeds.inspected, 0.02, (b'"Layers"', b'"Name"', b'"Count"', b"null", b"{}")),
     "compared": Target(others.compared, seeds.results, 0.01, (b'"schema"', b"1e308", b"5e-324", b"null", b"[]")),
     "explained": Target(others.explained, seeds.results, 0.005, (b'"schema"', b"1e308", b"5e-324", b"null", b"[]")),
+    "planted": Target(
+        others.planted, seeds.planted, 0.02, (b'"schema"', b'"truth"', b"1e308", b"null", b"[]", b"{}", b"\n")
+    ),
     "video": Target(video, seeds.videos, 0.005, (b"moov", b"stsz", b"#EXTM3U\n", b"ffconcat version 1.0\n")),
 }
 
