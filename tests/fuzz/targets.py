@@ -227,10 +227,10 @@ TARGETS: dict[str, Target] = {
         summed, seeds.coded, 0.03, (b'"levels":', b'"low":', b'"flat"', b'"table"', b'"name"', b"\x00" * 64)
     ),
     "bench": Target(bench, lambda: [seeds.BENCH], 0.05, WORDS),
-    "glob": Target(glob, lambda: [b"nerv-xs/*", b"*/ov/*", b"nerv-[!s]?/*/b1"], 0.06, (b"*", b"?", b"[", b"!", b"]")),
+    "glob": Target(glob, lambda: [b"nerv-xs/*", b"*/ov/*", b"nerv-[!s]?/*/b1"], 0.05, (b"*", b"?", b"[", b"!", b"]")),
     "frames": Target(frames, lambda: [b"0,65,131", b"10:20", b":5,100:"], 0.05, (b":", b",", b"131", b"132")),
     "weights": Target(weights, lambda: [b"bundled", b"seeded:0", b"a/b.pth"], 0.05, (b"x" * 300, b"seeded:")),
-    "line": Target(line, seeds.results, 0.1, (b'"schema"', b"1e308", b"5e-324", b"\\ud800", b"0.0")),
+    "line": Target(line, seeds.results, 0.095, (b'"schema"', b"1e308", b"5e-324", b"\\ud800", b"0.0")),
     "report": Target(
         report,
         lambda: [b"\n".join(seeds.results()[:4]), b"\n".join(seeds.results()[4:])],
@@ -271,7 +271,7 @@ TARGETS: dict[str, Target] = {
     "compared": Target(others.compared, seeds.results, 0.01, (b'"schema"', b"1e308", b"5e-324", b"null", b"[]")),
     "explained": Target(others.explained, seeds.results, 0.005, (b'"schema"', b"1e308", b"5e-324", b"null", b"[]")),
     "planted": Target(
-        others.planted, seeds.planted, 0.02, (b'"schema"', b'"truth"', b"1e308", b"null", b"[]", b"{}", b"\n")
+        others.planted, seeds.planted, 0.01, (b'"schema"', b'"truth"', b"1e308", b"null", b"[]", b"{}", b"\n")
     ),
     "video": Target(video, seeds.videos, 0.005, (b"moov", b"stsz", b"#EXTM3U\n", b"ffconcat version 1.0\n")),
 }
