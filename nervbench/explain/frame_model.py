@@ -10,6 +10,9 @@ that others had and by clocks below those of the probe; then the bytes to the ho
 ``faulting`` are the page faults of a frame, counted beside the samples, at the probed time of one: a process that is
 given fresh memory for every tensor has thousands.
 
+Where one device with two libraries or settings has another product a thread, that is the library's doing: then the
+convolution of the probe, for each thread, is how efficient its kernels are, and the threads are the device.
+
 How well a library uses a device is not in its ceilings. So the sum over the layers is scaled to the measured time of
 one side and the figures of the other are put in its place, and the same the other way round: a cause has the mean.
 """
@@ -87,9 +90,14 @@ def suspects(a: Result, b: Result, stack: Sequence[str]) -> tuple[list[Found], l
     ``stack`` lists the versions and settings that differ: on one device kernels are more or less efficient by these.
     """
     frame, left_out = _frame(a, b)
-    values = figures(a, b), figures(b, a)
+    values: tuple[Values, Values] = figures(a, b), figures(b, a)
+    by_thread = _by_thread(values[0], a), _by_thread(values[1], b)
+    if of_library := bool(stack) and alike(a, b) and _other_product(values, by_thread):
+        values = by_thread
     causes = []
     for cause in _possible(a, b, stack):
+        if cause == ARITHMETIC and of_library:
+            continue
         name = FIGURES[cause][0]
         if (cause == LAUNCH and not frame.launches) or (cause == TRANSFER and not frame.fetched):
             continue
@@ -107,6 +115,29 @@ def suspects(a: Result, b: Result, stack: Sequence[str]) -> tuple[list[Found], l
         sd = SHARE_SD * abs(middle) + (CORES_SD if cause == CORES else LEAST_SD)
         found.append(Found(cause, middle, sd, _evidence(cause, a, b, values)))
     return found, left_out
+
+
+def _by_thread(known: Values, side: Result) -> Values:
+    """Figures with the convolution of each thread in the place of its share of the product."""
+    threads = float((side.device and side.device.threads) or 1)
+    if not known.keys() >= {"product", "efficiency"}:
+        return known
+    return {**known, "product": threads, "efficiency": known["product"] * known["efficiency"] / threads}
+
+
+def _other_product(values: tuple[Values, Values], by_thread: tuple[Values, Values]) -> bool:
+    """Whether a thread's matrix product differs between two sides by more than probes and fewer threads make it.
+
+    Fewer threads share less, so the product of each is as fast as before, or faster, at most by as many as they are
+    fewer.
+    """
+    if any("efficiency" not in each for each in values):
+        return False
+    threads = [by["product"] for by in by_thread]
+    each = [own["product"] / count for own, count in zip(values, threads, strict=True)]
+    fewer = math.log(threads[0] / threads[1])
+    faster = math.log(each[1] / each[0])
+    return not min(fewer, 0.0) - PROBED_ALIKE <= faster <= max(fewer, 0.0) + PROBED_ALIKE
 
 
 def _owned(changed: Collection[str], causes: Collection[str]) -> set[str]:
@@ -181,10 +212,9 @@ def _possible(a: Result, b: Result, stack: Sequence[str]) -> tuple[str, ...]:
     meanwhile = (LAUNCH, TRANSFER, *([FAULTS] if _on_cpus(a, b) else []), CONTENTION, CLOCK)
     if not alike(a, b):
         return (ARITHMETIC, EFFICIENCY, MEMORY, CACHE, *meanwhile)
-    efficiency = (EFFICIENCY,) if stack else ()
     if a.device and b.device and a.device.threads != b.device.threads:
-        return (CORES, *efficiency, *meanwhile)
-    return (ARITHMETIC, *efficiency, MEMORY, CACHE, *meanwhile)
+        return (CORES, *((EFFICIENCY,) if stack else ()), *meanwhile)
+    return (ARITHMETIC, *((EFFICIENCY,) if stack else ()), MEMORY, CACHE, *meanwhile)
 
 
 def _on_cpus(a: Result, b: Result) -> bool:
@@ -270,11 +300,14 @@ def _evidence(cause: str, a: Result, b: Result, values: tuple[Values, Values]) -
         shares = f", others had {percent(others(a))} → {percent(others(b))} of the processors"
         words = f"yardstick {before:.2f} → {after:.2f} times that of the probe"
         return words + (shares if cause == CONTENTION else "")
+    if cause == EFFICIENCY and before > 1:
+        return f"convolution {prefixed(before, 'FLOP/s')} → {prefixed(after, 'FLOP/s')} a thread"
     if cause == EFFICIENCY:
         return f"convolution {percent(before)} → {percent(after)} of the product"
     words = " → ".join(prefixed(each, UNITS[name]) for each in (before, after))
     if cause == CORES and a.device and b.device:
-        return f"{a.device.threads} → {b.device.threads} threads, {words}"
+        threads = f"{a.device.threads} → {b.device.threads} threads"
+        return threads if before == a.device.threads else f"{threads}, {words}"
     if cause == FAULTS:
         counts = " → ".join(significant(faults_per_frame(each) or 0.0) for each in (a, b))
         return f"{counts} a frame, {words}"

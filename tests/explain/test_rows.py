@@ -92,6 +92,21 @@ def test_two(one: str, two: str) -> None:
         assert abs(found[cause] - truth) < 0.15 * whole
 
 
+OLDER: dict[str, Any] = {"efficiency": 0.4, "settings": (("ONEDNN_MAX_CPU_ISA", "SSE41"),)}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_library_that_changes_the_product(threads: int) -> None:
+    """On one device a matrix product of another speed a thread is the library's doing, not the device's."""
+    both = HERE.but(threads=threads, product=22.5e9 * threads, **OLDER)
+    found = explain(HERE.row(), both.row())
+    alone = math.log(HERE.time_s / HERE.but(product=45e9, **OLDER).time_s)
+
+    assert set(logs(found)) == {"kernel efficiency", *(["cores"] if threads == 1 else [])}
+    assert abs(logs(found)["kernel efficiency"] - alone) < 0.15 * abs(math.log(found.whole.factor))
+    assert "25.0 GFLOP/s → 9.00 GFLOP/s a thread" in " ".join(part.evidence for part in found.parts)
+
+
 def test_transfer() -> None:
     """A slower bus explains frames that come later to the host, and says nothing where they stay."""
     here, there = (HERE.but(to_host=rate, on_host=True) for rate in (100e6, 5e6))
