@@ -8,6 +8,7 @@ and ended before the next begins; Ctrl-C in a terminal does not reach that group
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import pickle
@@ -15,7 +16,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,9 @@ from typing import Any, Self
 import psutil
 
 from nervbench import errors
+from nervbench.sweep.child import NO_ROOM
 from nervbench.sweep.jobs import Failed, Job, PairJob
+from nervbench.sweep.scratch import check_room, refused, scratch, writing
 
 LAST_WORDS = 400
 VMSTAT = Path("/proc/vmstat")
@@ -40,11 +42,15 @@ class Died:
 
 
 def run(job: Job, timeout_s: float) -> Any:
-    """The answer of the job, or :class:`Died`. An error of ours inside the job is raised here again."""
-    with tempfile.TemporaryDirectory(prefix="nervbench-") as scratch:
-        folder = Path(scratch)
-        (folder / "job").write_bytes(pickle.dumps(job))
-        with (folder / "log").open("wb") as log:
+    """The answer of the job, or :class:`Died`. An error of ours inside the job is raised here again.
+
+    Raises OutputError where there is no room for temporary files: the job is not at fault then.
+    """
+    with scratch() as folder:
+        with writing():
+            (folder / "job").write_bytes(pickle.dumps(job))
+            log = (folder / "log").open("wb")
+        with log:
             # -P: a file torch.py in the folder where someone works is not PyTorch.
             command = [sys.executable, "-P", "-m", "nervbench.sweep.child", str(folder / "job"), str(folder / "answer")]
             kills = memory_kills()
@@ -56,6 +62,9 @@ def run(job: Job, timeout_s: float) -> Any:
             finally:  # also after Ctrl-C
                 _end(process)
         if not (folder / "answer").exists():
+            if process.returncode == NO_ROOM:
+                raise refused(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            check_room(folder)
             no_memory = in_time and process.returncode == -signal.SIGKILL and memory_kills() > kills
             reason = ending(process.returncode) if in_time else f"no end after {timeout_s:g} s"
             why = " because the system's memory ran out" if no_memory else ""
@@ -70,8 +79,8 @@ class Standing:
 
     def __enter__(self) -> Self:
         """Start it."""
-        self._scratch = tempfile.TemporaryDirectory(prefix="nervbench-")
-        self._log = Path(self._scratch.name) / "log"
+        self._scratch = scratch()
+        self._log = self._scratch.__enter__() / "log"
         self._door, theirs = multiprocessing.Pipe()
         command = [sys.executable, "-P", "-m", "nervbench.sweep.ground", str(theirs.fileno())]
         with self._log.open("wb") as log:
@@ -90,10 +99,10 @@ class Standing:
         """End it and what it left behind."""
         self._door.close()
         _end(self._process)
-        self._scratch.cleanup()
+        self._scratch.__exit__(None, None, None)
 
     def run(self, job: PairJob, timeout_s: float) -> Any:
-        """The answer of the job, or :class:`Died`. An error of ours inside the job is raised here again."""
+        """The answer of the job, or :class:`Died`; raises as :func:`run` does."""
         answer: Any
         try:
             self._door.send(job)
@@ -101,6 +110,7 @@ class Standing:
         except (EOFError, ConnectionError):
             answer = Died(False, ending(self._process.wait()))
         if isinstance(answer, Died):
+            check_room(self._log.parent)
             return Died(answer.timed_out, f"{answer.reason}{last_words(self._log)}")
         return _answered(answer)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import platform
 import sys
+import tempfile
 import traceback
 from importlib import metadata
+from pathlib import Path
 
 from nervbench import errors, plugins, stats
 from nervbench.device.base import Device, WithSettings
@@ -18,6 +21,7 @@ from nervbench.sweep.compare import Comparison
 from nervbench.sweep.jobs import CaseJob
 from nervbench.sweep.operators import profile
 from nervbench.sweep.score import Scored, score
+from nervbench.sweep.scratch import check_room, is_full
 from nervbench.sweep.take import Taken, take
 
 ENDINGS: dict[type[errors.NervbenchError], Status] = {
@@ -41,11 +45,12 @@ ALLOCATION = (
     *("failed to allocate", "cublas_status_alloc_failed", "cudnn_status_alloc_failed", "cuda_error_out_of_memory"),
 )
 """How libraries say, whatever the letters' size, that there was not enough memory."""
+NO_ROOM = os.strerror(errno.ENOSPC).lower()
 TRACEBACK_LINES = 12
 
 
 def run_case(job: CaseJob) -> Result:
-    """Measure one case; every ending is a Result."""
+    """Measure one case; every ending is a Result, but that of a disk that is full: raises OutputError."""
     result = Result(
         case=job.case,
         status=Status.CRASHED,
@@ -59,8 +64,10 @@ def run_case(job: CaseJob) -> Result:
         result = dataclasses.replace(result, environment=_environment(runtime, job, device))
         return _measured(result, job, device, runtime)
     except errors.NervbenchError as error:
+        _stop_where_full(error)
         return dataclasses.replace(result, status=_status(error), reason=str(error))
     except Exception as error:  # noqa: BLE001 (a runtime may raise anything; here it becomes a row)
+        _stop_where_full(error)
         status, reason = _unexpected(error)
         return dataclasses.replace(result, status=status, reason=reason)
 
@@ -161,6 +168,14 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:  # the module comes under another name, as from onnxruntime-gpu
         return str(getattr(sys.modules.get(package), "__version__", "unknown"))
+
+
+def _stop_where_full(error: Exception) -> None:
+    """Raises OutputError where a case ends because our own files, or temporary files of any library, found no room."""
+    if isinstance(error, errors.OutputError) and is_full(error.__cause__):
+        raise error
+    if any(map(is_full, (error, error.__cause__))) or NO_ROOM in str(error).lower():
+        check_room(Path(tempfile.gettempdir()))
 
 
 def _status(error: errors.NervbenchError) -> Status:
