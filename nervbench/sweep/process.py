@@ -8,6 +8,7 @@ and ended before the next begins; Ctrl-C in a terminal does not reach that group
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +31,9 @@ from nervbench.sweep.jobs import Failed, Job, PairJob
 from nervbench.sweep.scratch import check_room, refused, scratch, writing
 
 LAST_WORDS = 400
+LOG_BYTES = 64 << 20
+LOOK_S = 1.0
+"""How often the size of a log is looked at."""
 VMSTAT = Path("/proc/vmstat")
 
 
@@ -39,6 +44,9 @@ class Died:
     timed_out: bool
     reason: str
     no_memory: bool = False
+
+
+FLOODED = Died(False, f"the worker wrote more than {LOG_BYTES >> 20} MB to its output")
 
 
 def run(job: Job, timeout_s: float) -> Any:
@@ -58,20 +66,27 @@ def run(job: Job, timeout_s: float) -> Any:
                 command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, process_group=0
             )
             try:
-                in_time = _wait(process, timeout_s)
+                died = _wait(process, timeout_s, log.fileno())
             finally:  # also after Ctrl-C
                 _end(process)
         if not (folder / "answer").exists():
-            if process.returncode == NO_ROOM:
-                raise refused(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-            check_room(folder)
-            no_memory = in_time and process.returncode == -signal.SIGKILL and memory_kills() > kills
-            reason = ending(process.returncode) if in_time else f"no end after {timeout_s:g} s"
-            why = " because the system's memory ran out" if no_memory else ""
-            return Died(not in_time, f"{reason}{why}{last_words(folder / 'log')}", no_memory)
+            died = died or _died(process.returncode, memory_kills() > kills, folder)
+            return dataclasses.replace(died, reason=f"{died.reason}{last_words(folder / 'log')}")
         # The answer is whole, whatever a library did to the process afterwards, while it was being taken down.
         answer = pickle.loads((folder / "answer").read_bytes())
     return _answered(answer)
+
+
+def _died(code: int, killed_for_memory: bool, folder: Path) -> Died:
+    """Why a process ended by itself without an answer; raises OutputError where there was no room for one."""
+    if (folder / "log").stat().st_size > LOG_BYTES:  # what room there was, it took itself
+        return FLOODED
+    if code == NO_ROOM:
+        raise refused(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    check_room(folder)
+    no_memory = code == -signal.SIGKILL and killed_for_memory
+    why = " because the system's memory ran out" if no_memory else ""
+    return Died(False, f"{ending(code)}{why}", no_memory)
 
 
 class Standing:
@@ -123,16 +138,24 @@ def _answered(answer: Any) -> Any:
     return answer
 
 
-def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
-    """Whether the process ends in time. What it ended with is not fetched yet: see :func:`_end`.
+def _wait(process: subprocess.Popen[bytes], timeout_s: float, log: int) -> Died | None:
+    """Why the process must be ended: its time is over, or it fills the disk with what it prints to ``log``.
 
-    ``Popen.wait`` with a timeout looks every 50 ms, on a core that may be the one that is timed; a thread that waits
-    without one sleeps.
+    None where it has ended; what it ended with is not fetched yet: see :func:`_end`. ``Popen.wait`` with a timeout
+    looks every 50 ms, on a core that may be the one that is timed; a thread that waits without one sleeps, and the size
+    of the log is asked for once a second.
     """
     waiting = threading.Thread(target=_sleep_until_end, args=(process.pid,), daemon=True)
     waiting.start()
-    waiting.join(timeout_s)
-    return not waiting.is_alive()
+    until_s = time.monotonic() + timeout_s
+    while waiting.is_alive():
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            return Died(True, f"no end after {timeout_s:g} s")
+        if os.fstat(log).st_size > LOG_BYTES:
+            return FLOODED
+        waiting.join(min(left_s, LOOK_S))
+    return None
 
 
 def _sleep_until_end(pid: int) -> None:

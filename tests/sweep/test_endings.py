@@ -109,6 +109,20 @@ def test_cut_off(studio: Studio) -> None:
     assert store.read(out / RESULTS) == [*results.values()]
 
 
+def test_endless_output(studio: Studio) -> None:
+    """A runtime that prints without an end is ended long before its time, and the sweep goes on."""
+    names = [f"{name}/{PLAIN}" for name in ("chatters_late", "works")]
+    results, _ = ended(studio.plan(studio.root / "endless", names, timeout_s=60.0))
+    result = results["chatters_late"]
+
+    assert result.status == Status.CRASHED
+    said = "the worker wrote more than 64 MB to its output; its last words: …"
+    assert str(result.reason).startswith(said)
+    assert (len(result.samples_s), result.doubts) == (5, (Doubt("cut_off", {"samples": 5}),))
+    assert (result.wall_s or 0) < 30
+    assert results["works"].status == Status.OK
+
+
 @pytest.mark.parametrize(
     ("device", "says"),
     [

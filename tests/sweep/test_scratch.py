@@ -88,6 +88,17 @@ def test_worker_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
         process.run(ProbeJob("cpu", 0.0), 60)
 
 
+def test_room_taken_by_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that took the room itself, by what it printed, stops no sweep."""
+    start, program = subprocess.Popen, f"print('x' * 100); raise SystemExit({child.NO_ROOM})"
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **also: start([sys.executable, "-c", program], **also))
+    monkeypatch.setattr(process, "LOG_BYTES", 99)
+    died = process.run(ProbeJob("cpu", 0.0), 60)
+
+    assert isinstance(died, process.Died)
+    assert died.reason.startswith(process.FLOODED.reason)
+
+
 def test_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where not even a folder can be made, that is said in the same words."""
     monkeypatch.setattr(tempfile, "TemporaryDirectory", fails(full()))

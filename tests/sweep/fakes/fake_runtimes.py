@@ -118,6 +118,12 @@ def _hang_once(session: Session) -> None:
         _hang(session)
 
 
+def _chatter(_session: Session) -> None:
+    """Print without an end, as fast as it can."""
+    while True:
+        os.write(1, b"retrying\n" * 1000)
+
+
 def _litter(session: Session) -> None:
     """Leave a process that runs on, and one that has ended and that nobody waits for."""
     if session.decodes == 1:
@@ -178,6 +184,7 @@ killed_late = Fake("killed_late", at_decode=_later(lambda _: os.kill(os.getpid()
 raises_late = Fake("raises_late", at_decode=_later(_raise))
 hungry_late = Fake("hungry_late", at_decode=_later(_use_all_memory))
 hangs_late = Fake("hangs_late", at_decode=_later(lambda _: time.sleep(600)))
+chatters_late = Fake("chatters_late", at_decode=_later(_chatter))
 killed = Fake("killed", at_decode=lambda _: os.kill(os.getpid(), signal.SIGKILL))
 refuses = Fake("refuses", refuses="needs a device of 1977; none is here")
 odd_format = Fake("odd_format", form="gguf")
