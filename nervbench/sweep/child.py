@@ -16,7 +16,7 @@ from typing import Any
 
 from nervbench import errors
 from nervbench.files import write_atomically
-from nervbench.sweep.jobs import AskJob, CaseJob, ExportJob, Failed, Job, ModelJob, ProbeJob, TrainJob
+from nervbench.sweep.jobs import AskJob, CaseJob, ExportJob, Failed, Job, ModelJob, ProbeJob, TrainJob, said
 from nervbench.sweep.scratch import is_full
 
 ORPHANED = 75
@@ -76,7 +76,7 @@ def main() -> None:
 def failed(error: errors.NervbenchError) -> Failed:
     """An error as an answer: ours by name, a plugin's own kind as the one of ours that it derives from."""
     kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-    return Failed(next(kinds), str(error))
+    return Failed(next(kinds), said(error))
 
 
 def _end_with_parent() -> None:

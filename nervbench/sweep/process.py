@@ -31,6 +31,8 @@ from nervbench.sweep.jobs import Failed, Job, PairJob
 from nervbench.sweep.scratch import check_room, refused, scratch, writing
 
 LAST_WORDS = 400
+TAIL_BYTES = 1 << 16
+TRACEBACK = "Traceback (most recent call last)"
 LOG_BYTES = 64 << 20
 LOOK_S = 1.0
 """How often the size of a log is looked at."""
@@ -200,9 +202,20 @@ def ending(code: int) -> str:
 
 
 def last_words(log: Path) -> str:
-    """The end of what the process wrote, on one line."""
+    """The last line that the process wrote, with as much of what was before it as is short; all of it on one line.
+
+    Before the last line of a traceback nothing is told.
+    """
     with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 4 * LAST_WORDS))
-        text = " ".join(file.read().decode(errors="replace").split())
-    cut = "…" if len(text) > LAST_WORDS else ""
-    return f"; its last words: {cut}{text[-LAST_WORDS:]}" if text else ""
+        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    last = _end_of(lines[-1], LAST_WORDS)
+    before = "" if TRACEBACK in text else _end_of(" ".join(lines[:-1]), LAST_WORDS - len(last))
+    return f"; its last words: {last}" + (f" (after: {before})" if before else "")
+
+
+def _end_of(text: str, length: int) -> str:
+    return text if len(text) <= length else f"…{text[len(text) - length :]}"

@@ -129,15 +129,25 @@ def test_memory_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_last_words(tmp_path: Path) -> None:
-    """The end of what a process wrote is told on one line, cut where it is long, also where it is not text."""
+    """The last line that a process wrote comes first, then what was before it, cut; also where it is not text."""
     log = tmp_path / "log"
-    log.write_bytes(b"")
+    log.write_bytes(b"\n \n")
     assert process.last_words(log) == ""
-    log.write_bytes(b"one\n  two\xff\n")
-    assert process.last_words(log) == "; its last words: one two�"
+    log.write_bytes(b"one\n  two\xff\n\n")
+    assert process.last_words(log) == "; its last words: two� (after: one)"
     log.write_bytes(b"x" * 10_000 + b"\nthe end")
-    assert process.last_words(log).endswith("xxx the end")
-    assert len(process.last_words(log)) < process.LAST_WORDS + 30
+    assert process.last_words(log).startswith("; its last words: the end (after: …xxx")
+    assert len(process.last_words(log)) < process.LAST_WORDS + 40
+    log.write_bytes(b"one\n" + b"x" * 10_000)
+    assert process.last_words(log).startswith("; its last words: …xxx")
+    assert len(process.last_words(log)) < process.LAST_WORDS + 40
+
+
+def test_last_words_of_a_traceback(tmp_path: Path) -> None:
+    """Of a traceback, however long, only the last line is told."""
+    log = tmp_path / "log"
+    log.write_text(f"one\n{process.TRACEBACK}:\n" + '  File "x", line 1, in f\n' * 200 + "TypeError: not so\n")
+    assert process.last_words(log) == "; its last words: TypeError: not so"
 
 
 def test_export_that_takes_the_process_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

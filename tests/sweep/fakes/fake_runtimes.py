@@ -80,6 +80,17 @@ class TooNew(LoadError):
     """An error of this package, derived from one of nervbench's."""
 
 
+class Speechless(Exception):
+    """An error that fails when it is asked what it says."""
+
+    def __str__(self) -> str:
+        raise RecursionError
+
+
+def _lose_words(_session: Session) -> None:
+    raise Speechless
+
+
 def _raise(_session: Session) -> None:
     msg = "the driver said no"
     raise ValueError(msg)
@@ -172,6 +183,7 @@ late = Fake("late", change=lambda frames, session: 255 - frames if session.decod
 lossy = Fake("lossy", change=lambda frames, _: frames & 0xF0)
 unchecked = Fake("unchecked", change=lambda frames, session: 255 - frames if session.start == 1 else frames)
 raises = Fake("raises", at_decode=_raise)
+speechless = Fake("speechless", at_decode=_lose_words)
 segfaults = Fake("segfaults", at_decode=lambda _: os.kill(os.getpid(), signal.SIGSEGV))
 exits = Fake("exits", at_decode=lambda _: sys.exit(3))
 hangs = Fake("hangs", at_decode=_hang)
