@@ -24,7 +24,7 @@ from nervbench.measure.scenario import spooled
 from nervbench.records import Case, DeviceCard, Doubt, Result, Status
 from nervbench.sweep import process
 from nervbench.sweep.jobs import Asked, AskJob, CaseJob, ExportJob, Exports, Job, ModelJob, Prepared, ProbeJob
-from nervbench.sweep.scratch import scratch, writing
+from nervbench.sweep.scratch import clear, scratch, writing
 
 PROBE_S = 6.0
 PREPARE_TIMEOUT_S = 24 * 3600.0
@@ -84,6 +84,7 @@ def locked(out: Path) -> Iterator[None]:
             raise OutputError(msg) from None
         for half in out.rglob(".writing-*"):  # what a sweep was writing when it was killed
             half.unlink(missing_ok=True)
+        clear()  # and the folders of its worker
         yield
 
 

@@ -1,13 +1,17 @@
 """Folders for what is needed as long as a worker lives: its job, its answer, what it prints, its samples.
 
-They lie in the folder for temporary files, which may be full: that is no fault of a runtime, and ends the sweep.
+They lie in the folder for temporary files, which may be full: that is no fault of a runtime, and ends the sweep. Who
+has made one holds it by a lock, which ends with the process; so what a process that was killed has left can be told
+from what is in use.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +20,9 @@ from nervbench.errors import OutputError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """How the system says that nothing more can be written."""
+PREFIX = "nervbench-"
+HELD = "held"
+"""A file in each, made when the lock is there: without it a folder is someone else's, or not locked yet."""
 ROOM_BYTES = 1 << 20
 """More than an answer takes."""
 
@@ -24,9 +31,35 @@ ROOM_BYTES = 1 << 20
 def scratch() -> Iterator[Path]:
     """A new folder that is removed at the end; raises OutputError where none can be made."""
     with writing():
-        folder = tempfile.TemporaryDirectory(prefix="nervbench-")
+        folder = tempfile.TemporaryDirectory(prefix=PREFIX)
     with folder as name:
-        yield Path(name)
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with contextlib.suppress(OSError):  # not every file system has locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                Path(name, HELD).touch()
+            yield Path(name)
+        finally:
+            os.close(descriptor)
+
+
+def clear() -> None:
+    """Remove the folders of ours that nobody holds any more."""
+    with contextlib.suppress(OSError):  # there may be no folder for temporary files
+        for held in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{HELD}"):
+            _remove_if_left(held.parent)
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove a folder; not one that is held, or another user's."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
