@@ -1,7 +1,7 @@
 """The command line: one file a verb, imported only when that verb is asked for, so that ``--help`` is instant.
 
 Exit codes: 0 done; 1 usage, configuration or input; 2 slower and 3 undecided (``check``, and ``compare --fail-on``);
-4 some case failed (its row says how); 130 interrupted.
+4 some case failed (its row says how); 130 interrupted, 143 by SIGTERM (``run``).
 """
 
 from __future__ import annotations

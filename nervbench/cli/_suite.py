@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from nervbench.cli._resumable import resumable
 
 if TYPE_CHECKING:
     from nervbench.sweep.suite import Step, SuiteOrder
@@ -25,24 +26,13 @@ def run_suite(order: SuiteOrder, folder: Callable[[], Path], cache: Path) -> int
 
     ready = suite.ready(order)
     out = folder()
-    try:
+    words: list[object] = ["nervbench", "run", f"suite:{order.suite}", "--scale", order.scale, "--device", order.place]
+    words += ["--out", out, "--resume", "--cache", cache, *(["--clip", order.clip] if order.clip else [])]
+    words += [word for path in order.checkpoints for word in ("--checkpoint", path)]
+    with resumable(words):
         for step in suite.run(ready, out, cache):
             if line := _line(step):
                 click.echo(line, err=True)
-    except KeyboardInterrupt:
-        words: list[object] = [
-            "nervbench",
-            "run",
-            f"suite:{order.suite}",
-            "--scale",
-            order.scale,
-            "--device",
-            order.place,
-        ]
-        words += ["--out", out, "--resume", "--cache", cache, *(["--clip", order.clip] if order.clip else [])]
-        words += [word for path in order.checkpoints for word in ("--checkpoint", path)]
-        click.echo(f"interrupted; go on with: {shlex.join(map(str, words))}", err=True)
-        raise
     page = suite_page.write(out)
     read = suite_read.read(out)
     click.echo("\n".join(suite_page.answers(read)))

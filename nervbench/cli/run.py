@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import sys
 import time
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nervbench.cli._duration import DURATION
+from nervbench.cli._resumable import go_on_with, resumable
 from nervbench.records import PLACES, SCALES
 
 if TYPE_CHECKING:
@@ -114,19 +114,14 @@ def command(
         options = {"--only": only, "--cache": cache, "--device": place if place != PLACES[0] else None}
         words = ["nervbench", "run", bench, "--out", folder, "--resume", *(["--profile"] if profile else [])]
         words += [word for option, value in options.items() if value for word in (option, value)]
-        go_on = f"go on with: {shlex.join(map(str, words))}"
         until = time.monotonic() + budget if budget else math.inf
-        try:
+        with resumable(words):
             for event in execute(plan):
                 tell(event)
                 if event.result and event.done < plan.total and time.monotonic() > until:
-                    click.echo(
-                        f"the time is over, {plan.total - event.done} of {plan.total} cases are left; {go_on}", err=True
-                    )
+                    left_over = f"{plan.total - event.done} of {plan.total} cases are left"
+                    click.echo(f"the time is over, {left_over}; {go_on_with(words)}", err=True)
                     break
-        except KeyboardInterrupt:
-            click.echo(f"interrupted; {go_on}", err=True)
-            raise
         page = pages.write(folder)
     results = read(folder / RESULTS)
     Console(width=None if sys.stdout.isatty() else WIDE).print(terminal.table(results))

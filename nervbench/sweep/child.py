@@ -16,9 +16,12 @@ from typing import Any
 
 from nervbench import errors
 from nervbench.files import write_atomically
-from nervbench.sweep.jobs import AskJob, CaseJob, ExportJob, Failed, Job, ModelJob, ProbeJob, TrainJob
+from nervbench.sweep.jobs import AskJob, CaseJob, ExportJob, Failed, Job, ModelJob, ProbeJob, TrainJob, said
+from nervbench.sweep.scratch import is_full
 
 ORPHANED = 75
+NO_ROOM = 76
+"""Exit code of a worker whose answer did not fit into the folder for temporary files."""
 
 
 def answer(job: Job) -> Any:
@@ -62,13 +65,18 @@ def main() -> None:
         result = answer(job)
     except errors.NervbenchError as error:
         result = failed(error)
-    write_atomically(answer_path, pickle.dumps(result))
+    try:
+        write_atomically(answer_path, pickle.dumps(result))
+    except errors.OutputError as error:
+        if not is_full(error.__cause__):
+            raise
+        os._exit(NO_ROOM)  # not sys.exit: what is still to be printed does not fit either, and would change the code
 
 
 def failed(error: errors.NervbenchError) -> Failed:
     """An error as an answer: ours by name, a plugin's own kind as the one of ours that it derives from."""
     kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-    return Failed(next(kinds), str(error))
+    return Failed(next(kinds), said(error))
 
 
 def _end_with_parent() -> None:

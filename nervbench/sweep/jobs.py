@@ -186,3 +186,11 @@ class Failed:
 
 Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob | TrainJob | tuple["Job", ...]
 """What a process can be told to do; of several, done one after the other, the answer is a list."""
+
+
+def said(error: BaseException | None) -> str:
+    """What an error says; an error of a plugin may fail at that too."""
+    try:
+        return str(error)
+    except Exception as worse:  # noqa: BLE001 (it may be anything)
+        return f"it cannot say why: its __str__ raised {type(worse).__name__}"

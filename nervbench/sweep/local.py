@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from nervbench.measure.scenario import spooled
 from nervbench.records import Case, DeviceCard, Doubt, Result, Status
 from nervbench.sweep import process
 from nervbench.sweep.jobs import Asked, AskJob, CaseJob, ExportJob, Exports, Job, ModelJob, Prepared, ProbeJob
+from nervbench.sweep.scratch import clear, scratch, writing
 
 PROBE_S = 6.0
 PREPARE_TIMEOUT_S = 24 * 3600.0
@@ -84,6 +84,7 @@ def locked(out: Path) -> Iterator[None]:
             raise OutputError(msg) from None
         for half in out.rglob(".writing-*"):  # what a sweep was writing when it was killed
             half.unlink(missing_ok=True)
+        clear()  # and the folders of its worker
         yield
 
 
@@ -171,11 +172,17 @@ def execute(plan: Plan, card: DeviceCard | None = None) -> Iterator[Event]:
 
 
 def _end(job: CaseJob, timeout_s: float) -> Result:
-    """Bring one case to its end; where that is an early one, with what had been measured until then."""
+    """Bring one case to its end; where that is an early one, with what had been measured until then.
+
+    Raises OutputError where there is no room for temporary files: that says nothing about the case.
+    """
     began = time.monotonic()
-    with tempfile.NamedTemporaryFile(prefix="nervbench-") as spool:
-        answer = process.run(dataclasses.replace(job, spool=Path(spool.name)), timeout_s)
-        samples_s = spooled(Path(spool.name))
+    with scratch() as folder:
+        spool = folder / "samples"
+        with writing():
+            spool.touch()
+        answer = process.run(dataclasses.replace(job, spool=spool), timeout_s)
+        samples_s = spooled(spool)
     wall_s = time.monotonic() - began
     result = _early(job, answer) if isinstance(answer, process.Died) else answer
     result = dataclasses.replace(result, wall_s=wall_s)

@@ -8,6 +8,8 @@ and ended before the next begins; Ctrl-C in a terminal does not reach that group
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
 import multiprocessing
 import os
 import pickle
@@ -15,8 +17,8 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,9 +26,16 @@ from typing import Any, Self
 import psutil
 
 from nervbench import errors
+from nervbench.sweep.child import NO_ROOM
 from nervbench.sweep.jobs import Failed, Job, PairJob
+from nervbench.sweep.scratch import check_room, refused, scratch, writing
 
 LAST_WORDS = 400
+TAIL_BYTES = 1 << 16
+TRACEBACK = "Traceback (most recent call last)"
+LOG_BYTES = 64 << 20
+LOOK_S = 1.0
+"""How often the size of a log is looked at."""
 VMSTAT = Path("/proc/vmstat")
 
 
@@ -39,12 +48,19 @@ class Died:
     no_memory: bool = False
 
 
+FLOODED = Died(False, f"the worker wrote more than {LOG_BYTES >> 20} MB to its output")
+
+
 def run(job: Job, timeout_s: float) -> Any:
-    """The answer of the job, or :class:`Died`. An error of ours inside the job is raised here again."""
-    with tempfile.TemporaryDirectory(prefix="nervbench-") as scratch:
-        folder = Path(scratch)
-        (folder / "job").write_bytes(pickle.dumps(job))
-        with (folder / "log").open("wb") as log:
+    """The answer of the job, or :class:`Died`. An error of ours inside the job is raised here again.
+
+    Raises OutputError where there is no room for temporary files: the job is not at fault then.
+    """
+    with scratch() as folder:
+        with writing():
+            (folder / "job").write_bytes(pickle.dumps(job))
+            log = (folder / "log").open("wb")
+        with log:
             # -P: a file torch.py in the folder where someone works is not PyTorch.
             command = [sys.executable, "-P", "-m", "nervbench.sweep.child", str(folder / "job"), str(folder / "answer")]
             kills = memory_kills()
@@ -52,17 +68,27 @@ def run(job: Job, timeout_s: float) -> Any:
                 command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, process_group=0
             )
             try:
-                in_time = _wait(process, timeout_s)
+                died = _wait(process, timeout_s, log.fileno())
             finally:  # also after Ctrl-C
                 _end(process)
         if not (folder / "answer").exists():
-            no_memory = in_time and process.returncode == -signal.SIGKILL and memory_kills() > kills
-            reason = ending(process.returncode) if in_time else f"no end after {timeout_s:g} s"
-            why = " because the system's memory ran out" if no_memory else ""
-            return Died(not in_time, f"{reason}{why}{last_words(folder / 'log')}", no_memory)
+            died = died or _died(process.returncode, memory_kills() > kills, folder)
+            return dataclasses.replace(died, reason=f"{died.reason}{last_words(folder / 'log')}")
         # The answer is whole, whatever a library did to the process afterwards, while it was being taken down.
         answer = pickle.loads((folder / "answer").read_bytes())
     return _answered(answer)
+
+
+def _died(code: int, killed_for_memory: bool, folder: Path) -> Died:
+    """Why a process ended by itself without an answer; raises OutputError where there was no room for one."""
+    if (folder / "log").stat().st_size > LOG_BYTES:  # what room there was, it took itself
+        return FLOODED
+    if code == NO_ROOM:
+        raise refused(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    check_room(folder)
+    no_memory = code == -signal.SIGKILL and killed_for_memory
+    why = " because the system's memory ran out" if no_memory else ""
+    return Died(False, f"{ending(code)}{why}", no_memory)
 
 
 class Standing:
@@ -70,8 +96,8 @@ class Standing:
 
     def __enter__(self) -> Self:
         """Start it."""
-        self._scratch = tempfile.TemporaryDirectory(prefix="nervbench-")
-        self._log = Path(self._scratch.name) / "log"
+        self._scratch = scratch()
+        self._log = self._scratch.__enter__() / "log"
         self._door, theirs = multiprocessing.Pipe()
         command = [sys.executable, "-P", "-m", "nervbench.sweep.ground", str(theirs.fileno())]
         with self._log.open("wb") as log:
@@ -90,10 +116,10 @@ class Standing:
         """End it and what it left behind."""
         self._door.close()
         _end(self._process)
-        self._scratch.cleanup()
+        self._scratch.__exit__(None, None, None)
 
     def run(self, job: PairJob, timeout_s: float) -> Any:
-        """The answer of the job, or :class:`Died`. An error of ours inside the job is raised here again."""
+        """The answer of the job, or :class:`Died`; raises as :func:`run` does."""
         answer: Any
         try:
             self._door.send(job)
@@ -101,6 +127,7 @@ class Standing:
         except (EOFError, ConnectionError):
             answer = Died(False, ending(self._process.wait()))
         if isinstance(answer, Died):
+            check_room(self._log.parent)
             return Died(answer.timed_out, f"{answer.reason}{last_words(self._log)}")
         return _answered(answer)
 
@@ -113,16 +140,24 @@ def _answered(answer: Any) -> Any:
     return answer
 
 
-def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
-    """Whether the process ends in time. What it ended with is not fetched yet: see :func:`_end`.
+def _wait(process: subprocess.Popen[bytes], timeout_s: float, log: int) -> Died | None:
+    """Why the process must be ended: its time is over, or it fills the disk with what it prints to ``log``.
 
-    ``Popen.wait`` with a timeout looks every 50 ms, on a core that may be the one that is timed; a thread that waits
-    without one sleeps.
+    None where it has ended; what it ended with is not fetched yet: see :func:`_end`. ``Popen.wait`` with a timeout
+    looks every 50 ms, on a core that may be the one that is timed; a thread that waits without one sleeps, and the size
+    of the log is asked for once a second.
     """
     waiting = threading.Thread(target=_sleep_until_end, args=(process.pid,), daemon=True)
     waiting.start()
-    waiting.join(timeout_s)
-    return not waiting.is_alive()
+    until_s = time.monotonic() + timeout_s
+    while waiting.is_alive():
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            return Died(True, f"no end after {timeout_s:g} s")
+        if os.fstat(log).st_size > LOG_BYTES:
+            return FLOODED
+        waiting.join(min(left_s, LOOK_S))
+    return None
 
 
 def _sleep_until_end(pid: int) -> None:
@@ -167,9 +202,20 @@ def ending(code: int) -> str:
 
 
 def last_words(log: Path) -> str:
-    """The end of what the process wrote, on one line."""
+    """The last line that the process wrote, with as much of what was before it as is short; all of it on one line.
+
+    Before the last line of a traceback nothing is told.
+    """
     with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 4 * LAST_WORDS))
-        text = " ".join(file.read().decode(errors="replace").split())
-    cut = "…" if len(text) > LAST_WORDS else ""
-    return f"; its last words: {cut}{text[-LAST_WORDS:]}" if text else ""
+        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    last = _end_of(lines[-1], LAST_WORDS)
+    before = "" if TRACEBACK in text else _end_of(" ".join(lines[:-1]), LAST_WORDS - len(last))
+    return f"; its last words: {last}" + (f" (after: {before})" if before else "")
+
+
+def _end_of(text: str, length: int) -> str:
+    return text if len(text) <= length else f"…{text[len(text) - length :]}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nervbench import plugins, trials
 from nervbench.device.base import Device
-from nervbench.errors import InputError, NervbenchError, TrainingError
+from nervbench.errors import InputError, NervbenchError, OutputError, TrainingError
 from nervbench.records import Status
 from nervbench.sweep import process
 from nervbench.sweep.jobs import TrainJob
@@ -110,6 +110,8 @@ def _end(job: TrainJob, timeout_s: float) -> Trial:
     """Bring one training to its end."""
     try:
         answer: Trial | process.Died = process.run(job, timeout_s)
+    except OutputError:  # what this training could not write, the next cannot write either
+        raise
     except NervbenchError as error:
         return dataclasses.replace(unstarted(job), status=Status.CRASHED, reason=str(error))
     if isinstance(answer, process.Died):

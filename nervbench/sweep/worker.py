@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import platform
 import sys
+import tempfile
 import traceback
 from importlib import metadata
+from pathlib import Path
 
 from nervbench import errors, plugins, stats
 from nervbench.device.base import Device, WithSettings
@@ -15,9 +18,10 @@ from nervbench.measure import checks
 from nervbench.records import STRICT, Environment, Result, Status
 from nervbench.runtime.base import Runtime, WithNotes
 from nervbench.sweep.compare import Comparison
-from nervbench.sweep.jobs import CaseJob
+from nervbench.sweep.jobs import CaseJob, said
 from nervbench.sweep.operators import profile
 from nervbench.sweep.score import Scored, score
+from nervbench.sweep.scratch import check_room, is_full
 from nervbench.sweep.take import Taken, take
 
 ENDINGS: dict[type[errors.NervbenchError], Status] = {
@@ -41,11 +45,12 @@ ALLOCATION = (
     *("failed to allocate", "cublas_status_alloc_failed", "cudnn_status_alloc_failed", "cuda_error_out_of_memory"),
 )
 """How libraries say, whatever the letters' size, that there was not enough memory."""
+NO_ROOM = os.strerror(errno.ENOSPC).lower()
 TRACEBACK_LINES = 12
 
 
 def run_case(job: CaseJob) -> Result:
-    """Measure one case; every ending is a Result."""
+    """Measure one case; every ending is a Result, but that of a disk that is full: raises OutputError."""
     result = Result(
         case=job.case,
         status=Status.CRASHED,
@@ -59,8 +64,10 @@ def run_case(job: CaseJob) -> Result:
         result = dataclasses.replace(result, environment=_environment(runtime, job, device))
         return _measured(result, job, device, runtime)
     except errors.NervbenchError as error:
-        return dataclasses.replace(result, status=_status(error), reason=str(error))
+        _stop_where_full(error)
+        return dataclasses.replace(result, status=_status(error), reason=said(error))
     except Exception as error:  # noqa: BLE001 (a runtime may raise anything; here it becomes a row)
+        _stop_where_full(error)
         status, reason = _unexpected(error)
         return dataclasses.replace(result, status=status, reason=reason)
 
@@ -163,6 +170,14 @@ def _version(package: str) -> str:
         return str(getattr(sys.modules.get(package), "__version__", "unknown"))
 
 
+def _stop_where_full(error: Exception) -> None:
+    """Raises OutputError where a case ends because our own files, or temporary files of any library, found no room."""
+    if isinstance(error, errors.OutputError) and is_full(error.__cause__):
+        raise error
+    if any(map(is_full, (error, error.__cause__))) or NO_ROOM in said(error).lower():
+        check_room(Path(tempfile.gettempdir()))
+
+
 def _status(error: errors.NervbenchError) -> Status:
     """How an error of ours ends a case. Of a runtime that could not load, the cause may be that memory ran out."""
     if isinstance(error, errors.LoadError | errors.ExportError) and any(map(_no_memory, (error, error.__cause__))):
@@ -171,13 +186,18 @@ def _status(error: errors.NervbenchError) -> Status:
 
 
 def _no_memory(error: BaseException | None) -> bool:
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in ALLOCATION)
+    return isinstance(error, MemoryError) or any(words in said(error).lower() for words in ALLOCATION)
 
 
 def _unexpected(error: Exception) -> tuple[Status, str]:
-    """Status and reason of an error that is not ours."""
-    text = f"{type(error).__name__}: {error}"
+    """Status and reason of an error that is not ours: what it says, the end of its traceback, where it arose.
+
+    The traceback has its first line whatever is cut, by which reports know to leave it out.
+    """
+    text = f"{type(error).__name__}: {said(error)}"
     if _no_memory(error):
         return Status.OUT_OF_MEMORY, text.splitlines()[0]
-    where = "".join(traceback.format_exception(error)).splitlines()[-TRACEBACK_LINES:]
-    return Status.CRASHED, "\n".join([text, *where])
+    *_, last = traceback.extract_tb(error.__traceback__)
+    first, *lines = "".join(traceback.format_exception(error)).splitlines()
+    where = f"(in {last.name}, {Path(last.filename).name}:{last.lineno})"
+    return Status.CRASHED, "\n".join([text, first, *lines[-TRACEBACK_LINES:], where])

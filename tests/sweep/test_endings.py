@@ -14,7 +14,7 @@ from nervbench.config import Verify
 from nervbench.measure.scenario import CALLS
 from nervbench.measure.server import BOUND_SERVICES
 from nervbench.records import FAILED, OFFLINE, SINGLE_STREAM, Doubt, Result, Status
-from nervbench.report.rows import decoding_fps
+from nervbench.report.rows import decoding_fps, one_line
 from nervbench.settings import Player
 from nervbench.sweep import process
 from nervbench.sweep.local import RESULTS, Event, Plan, execute, remaining
@@ -35,6 +35,10 @@ ENDINGS: dict[str, tuple[Status, str | None]] = {
     "shape": (Status.WRONG_OUTPUT, r"shape \(1, 3, 180, 320\) and type uint8, expected \(1, 180, 320, 3\) uint8"),
     "late": (Status.WRONG_OUTPUT, r"during the timed run: frame \d is"),
     "raises": (Status.CRASHED, r"^ValueError: the driver said no\n.*in _raise\n"),
+    "speechless": (
+        Status.CRASHED,
+        r"^Speechless: it cannot say why: its __str__ raised RecursionError\n.*in _lose_words",
+    ),
     "segfaults": (Status.CRASHED, r"^the worker was ended by SIGSEGV$"),
     "exits": (Status.CRASHED, r"^the worker ended with exit code 3 and without a result$"),
     "hungry": (Status.OUT_OF_MEMORY, r"^MemoryError"),
@@ -79,6 +83,18 @@ def test_ending(sweep: Sweep, name: str) -> None:
     assert result.quality is None  # seeded weights resemble no source
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("raises", r"ValueError: the driver said no \(in _raise, fake_runtimes\.py:\d+\)"),
+        ("speechless", r"Speechless: it cannot say why: .* \(in _lose_words, fake_runtimes\.py:\d+\)"),
+    ],
+)
+def test_reason_on_one_line(sweep: Sweep, name: str, says: str) -> None:
+    """Of an error's traceback, deep as it is, a table shows where it arose and nothing else."""
+    assert re.fullmatch(says, one_line(sweep[0][name].reason or ""))
+
+
 def test_killed_for_memory(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Linux counts one more process that it ended for want of memory, a killed worker was that one."""
     monkeypatch.setattr(process, "memory_kills", itertools.count().__next__)
@@ -107,6 +123,20 @@ def test_cut_off(studio: Studio) -> None:
         assert decoding_fps(result) is None
     assert (results["hangs_late"].wall_s or 0) > 8 > (results["killed_late"].wall_s or 0) > 0
     assert store.read(out / RESULTS) == [*results.values()]
+
+
+def test_endless_output(studio: Studio) -> None:
+    """A runtime that prints without an end is ended long before its time, and the sweep goes on."""
+    names = [f"{name}/{PLAIN}" for name in ("chatters_late", "works")]
+    results, _ = ended(studio.plan(studio.root / "endless", names, timeout_s=60.0))
+    result = results["chatters_late"]
+
+    assert result.status == Status.CRASHED
+    said = "the worker wrote more than 64 MB to its output; its last words: retrying (after: …"
+    assert str(result.reason).startswith(said)
+    assert (len(result.samples_s), result.doubts) == (5, (Doubt("cut_off", {"samples": 5}),))
+    assert (result.wall_s or 0) < 30
+    assert results["works"].status == Status.OK
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ import pytest
 
 from nervbench import store
 from nervbench.records import Status
-from nervbench.sweep.local import RESULTS
+from nervbench.sweep.local import RESULTS, locked
+from nervbench.sweep.scratch import scratch
 from tests.bench import kills
 
 from .conftest import SEEDED, Studio
@@ -132,8 +134,31 @@ def test_ctrl_c(studio: Studio) -> None:
     assert f"report: {out / 'report.md'}" in shown.replace("\n", "")
 
 
-def test_killed(studio: Studio) -> None:
-    """While a sweep runs another one is refused; its worker ends when the sweep itself is killed."""
+def test_terminated(studio: Studio) -> None:
+    """SIGTERM ends as Ctrl-C does, with 143: the words to go on with are told, and neither process nor file stays."""
+    out = studio.root / "terminated"
+    words = (bench(studio, ["hangs"]), "--out", out)
+    with started(studio, *words) as process:
+        worker_of(process, "nerv-xs/fp32/hangs/b1")
+        assert left_in(studio)
+        process.terminate()
+        _, said = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 143
+        assert all_gone(process)
+
+    assert said.splitlines()[-1].startswith(f"interrupted; go on with: nervbench run {words[0]} --out {out} --resume")
+    assert "Traceback" not in said
+    assert not left_in(studio)
+    assert not (out / RESULTS).exists()
+
+
+def left_in(studio: Studio) -> list[Path]:
+    """The folders for temporary files that there are."""
+    return list(studio.root.glob("nervbench-*"))
+
+
+def test_killed(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a sweep runs another is refused; its worker ends when the sweep is killed, and the next clears up."""
     out = studio.root / "killed"
     words = (bench(studio, ["hangs"]), "--out", out)
     with started(studio, *words) as process:
@@ -147,3 +172,8 @@ def test_killed(studio: Studio) -> None:
 
         assert all_gone(process)
     assert not (out / RESULTS).exists()
+    assert left_in(studio)
+    (studio.root / "nervbench-of-others").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(studio.root))
+    with scratch() as held, locked(out):
+        assert {*left_in(studio)} == {held, studio.root / "nervbench-of-others"}

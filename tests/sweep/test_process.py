@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,13 @@ from nervbench.sweep.process import Died
 from tests.waiting import gone
 
 from .conftest import Studio
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[int]:
+    """The descriptor of an empty log."""
+    with (tmp_path / "log").open("wb") as file:
+        yield file.fileno()
 
 
 def test_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -53,19 +61,19 @@ def test_weights_of_another_clip(studio: Studio, tmp_path: Path) -> None:
         child.answer(job)
 
 
-def test_waiting_costs_nothing() -> None:
+def test_waiting_costs_nothing(log: int) -> None:
     """A parent that waits sleeps: it is not woken again and again on a core that is being timed."""
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1.5)"])
     before = resource.getrusage(resource.RUSAGE_SELF)
-    in_time = process._wait(sleeper, 60)
+    died = process._wait(sleeper, 60, log)
     after = resource.getrusage(resource.RUSAGE_SELF)
 
-    assert (in_time, sleeper.wait()) == (True, 0)
+    assert (died, sleeper.wait()) == (None, 0)
     assert after.ru_nvcsw - before.ru_nvcsw < 20
 
 
 @pytest.mark.parametrize("also", [{}, {"start_new_session": True}], ids=["same group", "own session"])
-def test_time_over(also: dict[str, bool]) -> None:
+def test_time_over(log: int, also: dict[str, bool]) -> None:
     """When the time is over the process is ended with what it started, also where that went out of its group."""
     nested = f"import subprocess; child = subprocess.Popen(['sleep', '60'], **{also}); print(child.pid); child.wait()"
     command = [sys.executable, "-u", "-c", nested]
@@ -73,14 +81,14 @@ def test_time_over(also: dict[str, bool]) -> None:
         assert sleeper.stdout
         pid = int(sleeper.stdout.readline())
 
-        assert not process._wait(sleeper, 0.2)
+        assert process._wait(sleeper, 0.2, log) == Died(True, "no end after 0.2 s")
         process._end(sleeper)
         assert sleeper.returncode == -9
         assert gone(pid)
 
 
 @pytest.mark.parametrize(("last", "code"), [("pass", 0), ("os.abort()", -6)], ids=["ends", "crashes"])
-def test_left_behind(last: str, code: int) -> None:
+def test_left_behind(log: int, last: str, code: int) -> None:
     """Of a process that has ended by itself, what it forked is ended, and its exit code is its own."""
     forks = f"import os, time\nif pid := os.fork():\n    print(pid)\n    {last}\nelse:\n    time.sleep(60)"
     command = [sys.executable, "-u", "-c", forks]
@@ -88,7 +96,7 @@ def test_left_behind(last: str, code: int) -> None:
         assert parent.stdout
         pid = int(parent.stdout.readline())
 
-        assert process._wait(parent, 60)
+        assert process._wait(parent, 60, log) is None
         assert not gone(pid, 0.1)
         process._end(parent)
         assert parent.returncode == code
@@ -121,15 +129,25 @@ def test_memory_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_last_words(tmp_path: Path) -> None:
-    """The end of what a process wrote is told on one line, cut where it is long, also where it is not text."""
+    """The last line that a process wrote comes first, then what was before it, cut; also where it is not text."""
     log = tmp_path / "log"
-    log.write_bytes(b"")
+    log.write_bytes(b"\n \n")
     assert process.last_words(log) == ""
-    log.write_bytes(b"one\n  two\xff\n")
-    assert process.last_words(log) == "; its last words: one two�"
+    log.write_bytes(b"one\n  two\xff\n\n")
+    assert process.last_words(log) == "; its last words: two� (after: one)"
     log.write_bytes(b"x" * 10_000 + b"\nthe end")
-    assert process.last_words(log).endswith("xxx the end")
-    assert len(process.last_words(log)) < process.LAST_WORDS + 30
+    assert process.last_words(log).startswith("; its last words: the end (after: …xxx")
+    assert len(process.last_words(log)) < process.LAST_WORDS + 40
+    log.write_bytes(b"one\n" + b"x" * 10_000)
+    assert process.last_words(log).startswith("; its last words: …xxx")
+    assert len(process.last_words(log)) < process.LAST_WORDS + 40
+
+
+def test_last_words_of_a_traceback(tmp_path: Path) -> None:
+    """Of a traceback, however long, only the last line is told."""
+    log = tmp_path / "log"
+    log.write_text(f"one\n{process.TRACEBACK}:\n" + '  File "x", line 1, in f\n' * 200 + "TypeError: not so\n")
+    assert process.last_words(log) == "; its last words: TypeError: not so"
 
 
 def test_export_that_takes_the_process_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

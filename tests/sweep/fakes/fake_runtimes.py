@@ -80,6 +80,17 @@ class TooNew(LoadError):
     """An error of this package, derived from one of nervbench's."""
 
 
+class Speechless(Exception):
+    """An error that fails when it is asked what it says."""
+
+    def __str__(self) -> str:
+        raise RecursionError
+
+
+def _lose_words(_session: Session) -> None:
+    raise Speechless
+
+
 def _raise(_session: Session) -> None:
     msg = "the driver said no"
     raise ValueError(msg)
@@ -116,6 +127,12 @@ def _hang_once(session: Session) -> None:
     if not marker.exists():
         marker.touch()
         _hang(session)
+
+
+def _chatter(_session: Session) -> None:
+    """Print without an end, as fast as it can."""
+    while True:
+        os.write(1, b"retrying\n" * 1000)
 
 
 def _litter(session: Session) -> None:
@@ -166,6 +183,7 @@ late = Fake("late", change=lambda frames, session: 255 - frames if session.decod
 lossy = Fake("lossy", change=lambda frames, _: frames & 0xF0)
 unchecked = Fake("unchecked", change=lambda frames, session: 255 - frames if session.start == 1 else frames)
 raises = Fake("raises", at_decode=_raise)
+speechless = Fake("speechless", at_decode=_lose_words)
 segfaults = Fake("segfaults", at_decode=lambda _: os.kill(os.getpid(), signal.SIGSEGV))
 exits = Fake("exits", at_decode=lambda _: sys.exit(3))
 hangs = Fake("hangs", at_decode=_hang)
@@ -178,6 +196,7 @@ killed_late = Fake("killed_late", at_decode=_later(lambda _: os.kill(os.getpid()
 raises_late = Fake("raises_late", at_decode=_later(_raise))
 hungry_late = Fake("hungry_late", at_decode=_later(_use_all_memory))
 hangs_late = Fake("hangs_late", at_decode=_later(lambda _: time.sleep(600)))
+chatters_late = Fake("chatters_late", at_decode=_later(_chatter))
 killed = Fake("killed", at_decode=lambda _: os.kill(os.getpid(), signal.SIGKILL))
 refuses = Fake("refuses", refuses="needs a device of 1977; none is here")
 odd_format = Fake("odd_format", form="gguf")
