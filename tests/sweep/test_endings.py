@@ -132,8 +132,9 @@ def test_endless_output(studio: Studio) -> None:
     result = results["chatters_late"]
 
     assert result.status == Status.CRASHED
-    said = "the worker wrote more than 64 MB to its output; its last words: retrying (after: …"
-    assert str(result.reason).startswith(said)
+    said = "the worker wrote more than 64 MB to its output; its last words: "
+    assert str(result.reason).startswith(said)  # the last word may be cut in two by the kill
+    assert "retrying retrying" in str(result.reason)
     assert (len(result.samples_s), result.doubts) == (5, (Doubt("cut_off", {"samples": 5}),))
     assert (result.wall_s or 0) < 30
     assert results["works"].status == Status.OK
