@@ -238,9 +238,9 @@ def show(found: Sequence[Comparison], words: Sequence[Word | None]) -> None:
             click.echo(plain(f"{_names(each)}, noted: {_listed(noted)}"))
     if any(difference.blocking and difference.what not in NO_NUMBER for each in found for difference in each.ledger):
         click.echo("Measure both sides alike, or say that a difference is what you compare: --allow WHAT.")
-    if any(difference.weakens for each in found for difference in each.ledger):
+    if any(difference.hinders for each in found for difference in each.ledger):
         click.echo(
-            "Where a machine was disturbed, or found otherwise by its probe, nothing is called slower or faster: "
+            "A side that was disturbed more, or whose probe found the device slower, is not called slower: "
             "measure again in a quiet hour, or take it as it is: --allow WHAT (doubts, 'ceiling fp32')."
         )
     if any(each.verdict and max(each.runs_a, each.runs_b) == 1 for each in found):

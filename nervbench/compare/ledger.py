@@ -4,8 +4,8 @@ A ratio of two times means something only where all but the thing compared is al
 change a time refuses the comparison when it differs: the machine and its clocks, the stack, settings, the protocol,
 the model. What merely might (the kernel's version, the file of the export) is listed and does not refuse. Between the
 two: a neighbour during the samples or during the probe of one side makes the same code look slower. Such doubts refuse
-nothing, but they withhold the words faster and slower. And where a scenario ends worse (late frames, a lower rate
-held), its decodes alone do not say that it is the same.
+nothing, but where the side that is slower had more of it, it is not called slower. And where a scenario ends worse
+(late frames, a lower rate held), its decodes alone do not say that it is the same.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from nervbench.records import DISTURBED, Playback, Result, Status
+from nervbench.records import DISTURBED, Doubt, Playback, Result, Status
 from nervbench.units import UNKNOWN, percent, prefixed
 
 FAR_APART = 0.1
 """Clocks that differ by more than this share are those of two machines, or of one throttled; ceilings may also be those
 of one machine that was busy while it was probed."""
+MORE = 1.5
+"""Of a doubt that both sides have, one has more from this multiple on."""
 LATE_MORE, HELD_LESS = 0.05, 0.8
 """A player is worse from so many more of its frames late or dropped on; a server below this share of the rate held."""
 FEWEST = 4
@@ -31,15 +33,15 @@ NO_NUMBER = ("case", "status", "samples")
 class Difference:
     """One thing that is not alike, with the value on either side.
 
-    ``blocking`` says that it forbids the comparison, ``weakens`` that by it nothing is called faster or slower,
-    ``worse`` that by it nothing is called faster or the same.
+    ``blocking`` says that it forbids the comparison, ``hinders`` which sides (``"a"``, ``"b"``, ``"ab"``) may have been
+    slower by it alone, ``worse`` that by it nothing is called faster or the same.
     """
 
     what: str
     a: str
     b: str
     blocking: bool
-    weakens: bool = False
+    hinders: str = ""
     worse: bool = False
 
     def __str__(self) -> str:
@@ -148,8 +150,21 @@ def _remarks(a: Result, b: Result) -> Iterator[Difference]:
     yield from _alike({"algorithm": algorithms[0]}, {"algorithm": algorithms[1]}, blocking=False)
     if a.doubts or b.doubts:
         doubts_a, doubts_b = (", ".join(doubt.code for doubt in result.doubts) or "none" for result in (a, b))
-        disturbed = any(doubt.code in DISTURBED for doubt in (*a.doubts, *b.doubts))
-        yield Difference("doubts", doubts_a, doubts_b, blocking=False, weakens=disturbed)
+        hindered = ("a" if _more_disturbed(a, b) else "") + ("b" if _more_disturbed(b, a) else "")
+        yield Difference("doubts", doubts_a, doubts_b, blocking=False, hinders=hindered)
+
+
+def _more_disturbed(one: Result, other: Result) -> bool:
+    """Whether a doubt about the machine is on one side alone, or ``MORE`` times as bad there."""
+    here, there = (
+        {doubt.code: _severity(doubt) for doubt in each.doubts if doubt.code in DISTURBED} for each in (one, other)
+    )
+    return any(code not in there or severity > MORE * there[code] for code, severity in here.items())
+
+
+def _severity(doubt: Doubt) -> float:
+    """How bad a doubt is: its share, or else its largest value."""
+    return doubt.values.get("share", max(doubt.values.values(), default=0.0))
 
 
 def _outcomes(a: Result, b: Result) -> Iterator[Difference]:
@@ -182,7 +197,8 @@ def _alike(a: Mapping[str, object], b: Mapping[str, object], *, blocking: bool =
 def _near(what: str, a: float | None, b: float | None, unit: str, *, probed: bool = False) -> Iterator[Difference]:
     """Two rates that are further apart than ``FAR_APART``; one that was not measured forbids nothing."""
     if a is not None and b is not None and max(a, b) > (1 + FAR_APART) * min(a, b):
-        yield Difference(what, prefixed(a, unit), prefixed(b, unit), blocking=not probed, weakens=probed)
+        hindered = ("a" if a < b else "b") if probed else ""
+        yield Difference(what, prefixed(a, unit), prefixed(b, unit), blocking=not probed, hinders=hindered)
 
 
 def _ending(result: Result) -> str:

@@ -48,14 +48,14 @@ class Comparison:
 def word_of(found: Comparison, bound: float | None = None) -> Word | None:
     """The word that counts: the verdict's, or with a ``bound`` the gate's, as far as the ledger lets it be said.
 
-    None where the comparison was refused. What was disturbed is neither faster nor slower (of a gate, which passes what
-    is faster, not slower), and what ended worse is neither faster nor the same.
+    None where the comparison was refused. What was hindered is not slower, nor is the other faster for that (a gate,
+    which passes what is faster, does not ask); and what ended worse is neither faster nor the same.
     """
     if found.verdict is None:
         return None
     word = found.verdict.word if bound is None else gate(found.verdict, bound)
-    withheld = {Word.SLOWER} if bound is not None else {Word.SLOWER, Word.FASTER}
-    weak = word in withheld and any(each.weakens for each in found.ledger)
+    hindered = {side for each in found.ledger for side in each.hinders}
+    weak = (word is Word.SLOWER and "b" in hindered) or (word is Word.FASTER and bound is None and "a" in hindered)
     worse = word in (Word.FASTER, Word.SAME) and any(each.worse for each in found.ledger)
     return Word.UNDECIDED if weak or worse else word
 

@@ -103,11 +103,20 @@ def test_listed(what: str) -> None:
 
 @pytest.mark.parametrize("what", WEAKENING)
 def test_weakening(what: str) -> None:
-    """What a neighbour may have done to either side refuses nothing, and nothing is called slower by it."""
-    for pair in ((A, WEAKENING[what]), (WEAKENING[what], A)):
+    """What a neighbour may have done refuses nothing; the side to which it was done is named."""
+    for pair, side in (((A, WEAKENING[what]), "b"), ((WEAKENING[what], A), "a")):
         (found,) = ledger(*pair)
-        assert (found.what, found.blocking, found.weakens) == (what, False, True)
-        assert not ledger(*pair, {what})[0].weakens
+        assert (found.what, found.blocking, found.hinders) == (what, False, side)
+        assert not ledger(*pair, {what})[0].hinders
+
+
+@pytest.mark.parametrize(
+    ("shares", "hindered"), [((0.1, 0.1), ""), ((0.1, 0.14), ""), ((0.1, 0.16), "b"), ((0.3, 0.1), "a")]
+)
+def test_alike_disturbed(shares: tuple[float, float], hindered: str) -> None:
+    """A neighbour that both sides had hinders neither, unless one had clearly more of it."""
+    one, other = (replace(A, doubts=(Doubt("others_busy", {"share": share}),)) for share in shares)
+    assert ledger(one, other)[0].hinders == hindered
 
 
 def player(late: int, dropped: int) -> Result:

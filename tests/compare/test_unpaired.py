@@ -194,8 +194,10 @@ def told(seconds: float, *, disturbed: bool = False, late: float | None = None, 
     [
         (told(0.01), told(0.012), Word.SLOWER, Word.SLOWER),
         (told(0.01), told(0.012, disturbed=True), Word.UNDECIDED, Word.UNDECIDED),
-        (told(0.01, disturbed=True), told(0.012), Word.UNDECIDED, Word.UNDECIDED),
-        (told(0.012), told(0.01, disturbed=True), Word.UNDECIDED, Word.FASTER),
+        (told(0.01, disturbed=True), told(0.012), Word.SLOWER, Word.SLOWER),
+        (told(0.01, disturbed=True), told(0.012, disturbed=True), Word.SLOWER, Word.SLOWER),
+        (told(0.012), told(0.01, disturbed=True), Word.FASTER, Word.FASTER),
+        (told(0.012, disturbed=True), told(0.01), Word.UNDECIDED, Word.FASTER),
         (told(0.01), told(0.01, disturbed=True), Word.SAME, Word.SAME),
         (told(0.01, late=-0.1), told(0.01, late=0.1), Word.UNDECIDED, Word.UNDECIDED),
         (told(0.01, late=-0.1), told(0.012, late=0.1), Word.SLOWER, Word.SLOWER),
@@ -203,6 +205,6 @@ def told(seconds: float, *, disturbed: bool = False, late: float | None = None, 
     ],
 )
 def test_words(a: Result, b: Result, word: Word, gated: Word) -> None:
-    """A disturbed side makes nothing slower, a worse end makes nothing the same, and all stages to a file count."""
+    """A side is not slower for being disturbed, nor the same where it ended worse, and all stages to a file count."""
     found = compare([a], [b])
     assert (word_of(found), word_of(found, 0.03)) == (word, gated)
