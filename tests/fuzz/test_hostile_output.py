@@ -121,7 +121,7 @@ TIMES = st.sampled_from([store.LEAST_S, store.MOST_S]) | st.floats(store.LEAST_S
 NUMBERS = st.sampled_from([0.0, -1.0, -1e30]) | st.floats(1e-30, 1e30)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)  # figures take long
 @given(samples=st.lists(TIMES, max_size=12), rate=NUMBERS, copied=NUMBERS, flop=st.integers(-(10**18), 10**18))
 def test_any_numbers_give_a_page(samples: list[float], rate: float, copied: float, flop: int) -> None:
     """Whatever possible times and numbers a results file holds, page, figures and table are made without an error."""

@@ -45,7 +45,9 @@ class Studio:
         """The cache that all sweeps share."""
         return self.root / "cache"
 
-    def plan(self, out: Path, names: list[str], weights: str = SEEDED, timeout_s: float = 60.0) -> Plan:
+    def plan(
+        self, out: Path, names: list[str], weights: str = SEEDED, timeout_s: float = 60.0, budget_s: float = 2.0
+    ) -> Plan:
         """The cases ``runtime/precision/batch/scenario[/protocol]`` that have no row yet."""
         parts = [name.split("/") for name in names]
         cases = tuple(
@@ -56,7 +58,7 @@ class Studio:
             models=(ModelEntry("nerv-xs", weights),),
             matrix=(MatrixEntry(("nerv-xs",), ("works",)),),
             clip=ClipSource(str(self.clip)),
-            stopping=Stopping(max_samples=12, budget_s=2.0),
+            stopping=Stopping(max_samples=12, budget_s=budget_s),
             limits=Limits(timeout_s),
             verify=Verify(frames=2),
         )

@@ -215,7 +215,7 @@ def test_protocol(studio: Studio) -> None:
 def test_to_file(studio: Studio) -> None:
     """Stages of the way to a file: each has a time a batch, and the frames that were written are compared."""
     names = ["works/fp32/1/to_file", "late/fp32/1/to_file"]
-    results, _ = ended(with_all_frames(studio.plan(studio.root / "to_file", names)))
+    results, _ = ended(with_all_frames(studio.plan(studio.root / "to_file", names, budget_s=0.2)))
     result = results["works"]
 
     assert result.status == Status.OK, result.reason

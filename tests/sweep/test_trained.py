@@ -44,7 +44,7 @@ def test_quality(results: dict[str, Result], studio: Studio) -> None:
 
 def test_unpacking(studio: Studio) -> None:
     """Of weights from a file the stages begin with reading it."""
-    result = ended(studio.plan(studio.root / "unpacked", [TO_FILE_CASE], str(studio.trained)))[0]["works"]
+    result = ended(studio.plan(studio.root / "unpacked", [TO_FILE_CASE], str(studio.trained), budget_s=0.1))[0]["works"]
     assert result.telemetry
     assert result.telemetry.stages
     assert result.telemetry.stages.unpack_s
