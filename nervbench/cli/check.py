@@ -53,12 +53,14 @@ def command(
 
     Exit codes: 0 same or faster; 2 a case is slower by more than --fail-on, whatever becomes of the others;
     1 something could not be compared: a case is missing, failed, or was measured otherwise than its baseline;
-    3 undecided: the interval reaches beyond --fail-on, or a machine was disturbed when it was slower.
+    3 undecided: the interval reaches beyond --fail-on, and it does not look faster by as much, or a machine was
+    disturbed when it was slower.
 
     \b
     Example:  nervbench check runs/now --baseline baseline.jsonl --fail-on 3%
     """  # noqa: D301 (click wants the character)
     from nervbench.compare import files
+    from nervbench.compare.unpaired import holds_up
     from nervbench.compare.verdict import Word
     from nervbench.records import Status
 
@@ -93,7 +95,7 @@ def command(
         click.echo("error: not every case of the baseline could be checked", err=True)
     if Word.SLOWER in words:
         return SLOWER
-    return ERROR if unchecked else UNDECIDED if Word.UNDECIDED in words else 0
+    return ERROR if unchecked else UNDECIDED if any(holds_up(each, fail_on) for each in found) else 0
 
 
 def _write(baseline: Path, measured: Sequence[Result]) -> int:

@@ -128,7 +128,7 @@ def command(
                nervbench compare runs/a::nerv-xs/fp32/eager/b1 runs/a::nerv-xs/fp32/ov/b1
                nervbench compare --live nerv-xs/fp32/ort/b1 nerv-xs/fp32/ov/b1
     """  # noqa: D301 (click wants the character)
-    from nervbench.compare.unpaired import BOUND
+    from nervbench.compare.unpaired import BOUND, holds_up
     from nervbench.compare.verdict import Word
 
     _refuse_ignored(live)
@@ -150,7 +150,9 @@ def command(
         return 0 if any(words) else REFUSED
     if Word.SLOWER in words:
         return SLOWER
-    return REFUSED if None in words or not words else UNDECIDED if Word.UNDECIDED in words else 0
+    if None in words or not words:
+        return REFUSED
+    return UNDECIDED if any(holds_up(each, fail_on) for each in found) else 0
 
 
 def _refuse_ignored(live: bool) -> None:

@@ -60,6 +60,13 @@ def word_of(found: Comparison, bound: float | None = None) -> Word | None:
     return Word.UNDECIDED if weak or worse else word
 
 
+def holds_up(found: Comparison, bound: float) -> bool:
+    """Whether a gate waits for it: undecided, and it does not look faster by ``bound``. No improvement fails."""
+    if found.verdict is None or word_of(found, bound) is not Word.UNDECIDED:
+        return False
+    return found.verdict.ratio > 1 - bound or any(each.worse for each in found.ledger)
+
+
 def compare(
     a: Sequence[Result],
     b: Sequence[Result],
@@ -85,6 +92,8 @@ def compare(
     side_a, side_b = _side(runs_a), _side(runs_b)
     change = side_b.centre - side_a.centre
     reach = max(_reach_within(side_a, side_b, level, between), _reach_between(side_a, side_b, level))
+    if runs_a == runs_b:  # not two measurements, but one: nothing can differ
+        reach = 0.0
     ratio, low, high = (_exp(each) for each in (change, change - reach, change + reach))
     return Comparison(
         last_a.case.name,

@@ -191,3 +191,21 @@ def test_disturbed(check: Run) -> None:
 def test_a_baseline_that_failed_once(check: Run) -> None:
     """A case of the baseline counts by its runs that ended well, whichever came last."""
     assert check([timed(0.01), failed()], [timed(0.02)]).code == 2
+
+
+def scattered(seconds: float) -> Result:
+    """A case of which a handful of samples say little."""
+    return replace(timed(seconds), samples_s=tuple(seconds * share for share in (0.7, 0.8, 1.0, 1.2, 1.3)))
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(0.0085, 0), (0.0099, 3), (0.0115, 3)])
+def test_an_improvement_that_is_not_sure_passes(check: Run, seconds: float, code: int) -> None:
+    """Of an undecided case the gate waits for, unless it looks faster by what would fail if it were slower."""
+    outcome = check([scattered(0.01)], [scattered(seconds)])
+    assert outcome.code == code, outcome.out
+    assert "undecided" in outcome.out
+
+
+def test_against_itself(check: Run) -> None:
+    """A measurement is no slower than itself, however much it scatters."""
+    assert check([scattered(0.01)], [scattered(0.01)]).code == 0

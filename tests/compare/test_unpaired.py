@@ -119,9 +119,10 @@ def test_a_planted_change_is_found(change: float, word: Word) -> None:
 
 def test_the_guess_widens() -> None:
     """What is allowed for between processes is in the interval, also where the samples do not scatter at all."""
-    same = [result([0.01] * 30)]
-    assert found(compare(same, same, between=0.0)).smallest_effect == pytest.approx(0, abs=1e-9)
-    assert found(compare(same, same)).smallest_effect == pytest.approx(2.807 * 2**0.5 * BETWEEN, rel=0.02)
+    same, again = [result([0.01] * 30)], [result([0.01 + 1e-12] * 30)]
+    assert found(compare(same, again, between=0.0)).smallest_effect == pytest.approx(0, abs=1e-9)
+    assert found(compare(same, again)).smallest_effect == pytest.approx(2.807 * 2**0.5 * BETWEEN, rel=0.02)
+    assert found(compare(same, same)).smallest_effect == 0  # the same measurement
 
 
 def test_time_a_frame() -> None:
