@@ -105,6 +105,12 @@ def _impossible(result: Result) -> Iterator[str]:
             yield f"telemetry.playback: {len(played.ticks)} ticks, but {len(played.late_s)} entries in late_s"
     if seen and (stages := seen.stages) and not len(stages.decode_s) == len(stages.fetch_s) == len(stages.write_s):
         yield "telemetry.stages: decode_s, fetch_s and write_s have not the same number of entries"
+    if (
+        seen
+        and (stages := seen.stages)
+        and (min(stages.decode_s, default=1.0) <= 0 or min((*stages.fetch_s, *stages.write_s), default=0.0) < 0)
+    ):
+        yield "telemetry.stages: a stage of less than 0 seconds; a decode takes more than 0"
 
 
 def valid(line: str, kind: type[Record], schema: int) -> Record:

@@ -73,6 +73,7 @@ def test_undecodable_path_in_a_reason() -> None:
         ('"calls_per_sample": 1', '"calls_per_sample": 0', "telemetry.calls_per_sample: 0; a sample is 1 call"),
         ('"rate_hz": 25.0', '"rate_hz": 0.0', "telemetry.playback.rate_hz: 0; a display"),
         ('"ticks": [0, 1]', '"ticks": [0]', "telemetry.playback: 1 ticks, but 2 entries in late_s"),
+        ('"write_s": [0.1]', '"write_s": [-0.1]', "telemetry.stages: a stage of less than 0 seconds"),
         ('"write_s": [0.1]', '"write_s": []', "telemetry.stages: decode_s, fetch_s and write_s have not the same"),
     ],
 )
