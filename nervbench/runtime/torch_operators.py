@@ -47,6 +47,11 @@ class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.mark, self.layers = mark, [""]
         self.seen: list[tuple[Operator, Any, Any]] = []
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Not asked to, PyTorch does not load its compiler for the first operator, which takes 3 s (seen with 2.13)."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Do what was asked for, between two marks."""
         kwargs = kwargs or {}
