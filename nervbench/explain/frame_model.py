@@ -48,7 +48,7 @@ UNITS = {"product": "FLOP/s", "copies": "B/s", "cached": "B/s", "launch": "s", "
 PROBED_ALIKE, LAUNCHED_ALIKE = math.log(1.25), math.log(1.5)
 """Two probes of one device differ by as much in the logarithm of a rate, or of the microsecond of a launch."""
 OTHERS_SHARE = 0.03
-"""From this share of the processors on, others explain why a device is slower than when it was probed."""
+"""Where others had more of the processors on one side than on the other by so much, they are why it is slower."""
 FAULTING = 0.02
 """Page faults whose difference takes a smaller share of a frame are no cause."""
 SLOWED = math.log(1.1)
@@ -58,6 +58,8 @@ SHARE_SD, LEAST_SD, CORES_SD = 0.3, 0.03, 0.15
 the products of a probe."""
 LEAST_FAULTING_S = 1e-9
 """Of a frame without a fault: what has a logarithm."""
+FASTER_THAN_PRODUCT = 100.0
+"""No convolution is so many times as fast as a matrix product: a larger figure is not their ratio but FLOP/s."""
 LEAST_SHARE = 0.05
 """What is left at least for arithmetic and bytes, whatever the launches are said to take."""
 CHANNELS = 3
@@ -186,10 +188,24 @@ def figures(result: Result, other: Result) -> dict[str, float]:
     if fp32 and convolved:
         known["efficiency"] = convolved / fp32
     if telemetry and telemetry.yardstick_s and ceilings.yardstick_s:
-        busy = others(result) > OTHERS_SHARE  # then by the mean, for others come and go
-        ratio = (fmean if busy else median)(telemetry.yardstick_s) / ceilings.yardstick_s
+        busy = abs(others(result) - others(other)) > OTHERS_SHARE  # then by the mean, for others come and go
+        seen, unhindered_s = telemetry.yardstick_s, _unhindered_s(result, other)
+        ratio = (fmean if busy else median)(seen) / unhindered_s
         known |= {"shared": max(1.0, ratio) if busy else 1.0, "slowed": 1.0 if busy else ratio}
+        if not busy and len(seen) > 1:
+            halves = [median(seen[: len(seen) // 2]), median(seen[len(seen) // 2 :])]
+            known |= {"slowed least": min(halves) / unhindered_s, "slowed most": max(halves) / unhindered_s}
     return {name: float(value) for name, value in known.items() if value}
+
+
+def _unhindered_s(result: Result, other: Result) -> float:
+    """Seconds of the yardstick at the probe; of two probes of one device that say the same, the same."""
+    probes = [each.device.ceilings for each in (result, other) if each.device and each.device.ceilings]
+    own, *rest = [probe.yardstick_s for probe in probes if probe.yardstick_s]
+    threads = {each.device.threads for each in (result, other) if each.device}
+    products = [rate for probe in probes if (rate := probe.flop_per_s.get("fp32"))]
+    agree = len(products) == len(probes) and max(products) / min(products) < math.exp(PROBED_ALIKE)
+    return min(own, *rest) if rest and agree and len(threads) == 1 and alike(result, other) else own
 
 
 def faults_per_frame(result: Result) -> float | None:
@@ -226,6 +242,8 @@ def _differs(cause: str, a: Values, b: Values, *, same: bool, time_s: float) -> 
     if cause == FAULTS:
         return abs(a["faulting"] - b["faulting"]) > FAULTING * time_s
     far = abs(math.log(b[FIGURES[cause][0]] / a[FIGURES[cause][0]]))
+    if cause == CLOCK and "slowed least" in a and "slowed least" in b:  # before the samples and after them
+        far = math.log(max(b["slowed least"] / a["slowed most"], a["slowed least"] / b["slowed most"]))
     if cause in (CONTENTION, CLOCK):
         return far > SLOWED
     if same:
@@ -300,7 +318,7 @@ def _evidence(cause: str, a: Result, b: Result, values: tuple[Values, Values]) -
         shares = f", others had {percent(others(a))} → {percent(others(b))} of the processors"
         words = f"yardstick {before:.2f} → {after:.2f} times that of the probe"
         return words + (shares if cause == CONTENTION else "")
-    if cause == EFFICIENCY and before > 1:
+    if cause == EFFICIENCY and before > FASTER_THAN_PRODUCT:
         return f"convolution {prefixed(before, 'FLOP/s')} → {prefixed(after, 'FLOP/s')} a thread"
     if cause == EFFICIENCY:
         return f"convolution {percent(before)} → {percent(after)} of the product"
