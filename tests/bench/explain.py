@@ -6,6 +6,10 @@ precision (where the CPU has int8), by another runtime or another protocol. Each
 several models. Two rows are measured and explained, A without and B with the changes. What each change does by itself
 is measured by other rows, in other processes: that is the truth. Where nothing is planted, no cause is to be claimed.
 
+All rows of a pair are measured at the same time, by processes that take turns of a tenth of a second: a virtual machine
+may be half as fast again in one second as in the next, without anything that tells. What others had of the processors
+is counted in a row's own turns.
+
 Every pair is kept as a line of ``reports/proof.jsonl``: run it again to go on.
 """
 
@@ -17,13 +21,19 @@ import dataclasses
 import hashlib
 import inspect
 import math
+import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
+from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,18 +46,23 @@ from nervbench.config import Bench, MatrixEntry, ModelEntry
 from nervbench.device.cpu import CpuDevice
 from nervbench.explain import frame_model, rows, shapley
 from nervbench.explain.rows import CHOICES, explain, usual
-from nervbench.records import SINGLE_STREAM, STRICT, TO_HOST, DeviceCard, Result, Status, case_of
+from nervbench.records import SINGLE_STREAM, STRICT, TO_HOST, Ceilings, DeviceCard, Result, Status, case_of
 from nervbench.report import proof
 from nervbench.report.proof import Line
 from nervbench.settings import Stopping
 from nervbench.sweep import process
+from nervbench.sweep.jobs import CaseJob
+from nervbench.sweep.live import runnable
 from nervbench.sweep.local import Plan, Ready, preparation, probe_device, told
+from tests.bench.planted.planted_turns import NAME, OVER, TURNS
 from tests.bench.trust import stolen, wait_for_calm
 
 PLANTED = Path(__file__).parent / "planted"
 DELAY, BUS = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S"
 FAST_BUS, SLOW_BUS = "100e6", "8e6"
-PROBE_S, TIMEOUT_S = 4.0, 120.0
+PROBE_S, TIMEOUT_S = 3.0, 600.0
+REST_S = 0.05
+"""Between two turns: threads of libraries wait for work in loops for a while before they sleep."""
 WEIGHTS = "seeded:0"
 ROUNDS = 3
 """Processes of every row; what they scatter by is part of the answer."""
@@ -66,7 +81,7 @@ class Machine:
 
     threads: int | None = None
     variables: tuple[tuple[str, str], ...] = ()
-    neighbours: int = 0
+    neighbours: bool = False
     runtime: str = "eager"
     precision: str = "fp32"
     protocol: str = STRICT
@@ -76,7 +91,7 @@ class Machine:
         """With these causes."""
         machine = self
         for name in changes:
-            fields = dict(CHANGES[name])
+            fields = dict(CHANGES.get(name) or {"runtime": OTHER_RUNTIME[machine.runtime]})
             fields["variables"] = tuple({**dict(machine.variables), **dict(fields.get("variables", ()))}.items())
             machine = dataclasses.replace(machine, **fields)
         return machine
@@ -96,14 +111,15 @@ CHANGES: dict[str, dict[str, Any]] = {
     frame_model.LAUNCH: {"variables": ((DELAY, "1e-3"),)},
     frame_model.FAULTS: {"variables": (("MALLOC_MMAP_THRESHOLD_", FRESH),)},
     frame_model.TRANSFER: {"variables": ((BUS, SLOW_BUS),)},
-    frame_model.CONTENTION: {"neighbours": 1},
+    frame_model.CONTENTION: {"neighbours": True},
     "precision": {"precision": "int8"},
-    "runtime": {"runtime": "ort"},
     "protocol": {"protocol": "nerv"},
 }
+OTHER_RUNTIME = {"eager": "ort", "ov": "eager"}
+"""One that takes another time on every CPU."""
 EAGER = Machine(variables=MEMORY)
 FETCHED = Machine(variables=(*MEMORY, (BUS, FAST_BUS)), scenario=TO_HOST)
-OPENVINO = Machine(runtime="ov")
+OPENVINO = Machine(variables=MEMORY, runtime="ov")
 DEVICE = (frame_model.CORES, frame_model.EFFICIENCY, frame_model.LAUNCH, frame_model.CONTENTION)
 POSSIBLE = (
     (EAGER, (*DEVICE, frame_model.FAULTS, "runtime", "protocol")),
@@ -150,22 +166,92 @@ def pairs(turns: int) -> Iterator[Pair]:
 
 @contextlib.contextmanager
 def made(machine: Machine) -> Iterator[None]:
-    """This process, and those that it starts, on such a machine."""
+    """This process, and those that it starts, on such a machine; its neighbours are not there yet."""
     before, allowed = dict(os.environ), os.sched_getaffinity(0)
-    beside = []
     try:
         os.environ |= dict(machine.variables)
         if machine.threads:
             os.sched_setaffinity(0, sorted(allowed)[: machine.threads])
-        beside = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(machine.neighbours)]
         yield
     finally:
-        for each in beside:
-            each.kill()
-            each.wait()
         os.sched_setaffinity(0, allowed)
         os.environ.clear()
         os.environ |= before
+
+
+@contextlib.contextmanager
+def neighbours_of(machine: Machine) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """One on each of its processors, where such a machine has any: they compute when they are let go on.
+
+    A single one would take another processor each time, or the same for long.
+    """
+    with made(machine):
+        processors = os.sched_getaffinity(0) if machine.neighbours else ()
+    with contextlib.ExitStack() as stack:
+        beside = []
+        for processor in processors:
+            command = f"import os; os.sched_setaffinity(0, {{{processor}}})\nwhile True: pass"
+            beside.append(subprocess.Popen([sys.executable, "-c", command]))
+            stack.callback(beside[-1].wait)
+            stack.callback(beside[-1].kill)
+            beside[-1].send_signal(signal.SIGSTOP)
+        yield beside
+
+
+@dataclass
+class Turns:
+    """Lets the processes of a pair go on, one at a time; a neighbour computes in the turns of its process."""
+
+    listener: Listener
+    chance: random.Random
+
+    def give(self, neighbours: Mapping[str, Sequence[subprocess.Popen[bytes]]]) -> dict[str, tuple[float, float]]:
+        """Until all have ended. By name, what share of the processors others had, and the host of this machine.
+
+        One that ends before its time, and one that does not come, is left out.
+        """
+        doors: dict[str, Connection] = {}
+        while len(doors) < len(neighbours):
+            door = self.listener.accept()
+            doors[door.recv()] = door
+        had: dict[str, tuple[float, float]] = {}
+        left = list(neighbours)
+        while left:
+            for name in self.chance.sample(left, len(left)):
+                time.sleep(REST_S)
+                with running(neighbours[name]):
+                    try:
+                        doors[name].send(None)
+                        answer = doors[name].recv()
+                    except (EOFError, ConnectionError):
+                        left.remove(name)
+                        continue
+                if answer is not OVER:
+                    had[name] = answer
+                    left.remove(name)
+        for name in had:
+            doors[name].send(None)
+        return had
+
+
+@contextlib.contextmanager
+def running(stopped: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """These compute while the block runs."""
+    for each in stopped:
+        each.send_signal(signal.SIGCONT)
+    yield
+    for each in stopped:
+        each.send_signal(signal.SIGSTOP)
+
+
+def measured_row(job: CaseJob, machine: Machine, address: str, name: str) -> Result | process.Died:
+    """One row, in turns; called in a process of its own."""
+    with made(machine):
+        os.environ |= {TURNS: address, NAME: name}
+        answer: Result | process.Died = process.run(job, TIMEOUT_S)
+    with Client(address) as door:  # in the place of a process that never came, which would be waited for
+        door.send(name)
+    return answer
 
 
 @dataclass
@@ -175,20 +261,13 @@ class Workshop:
     ready: Ready
     cards: dict[tuple[Any, ...], DeviceCard] = dataclasses.field(default_factory=dict)
 
-    def row(self, model: str, machine: Machine) -> Result:
-        """One row, of a fresh process."""
+    def job(self, model: str, machine: Machine) -> CaseJob:
+        """The job of one row."""
         if machine.hardware not in self.cards:
-            with made(dataclasses.replace(machine, neighbours=0)):
-                self.cards[machine.hardware] = probe_device("planted", PROBE_S)
+            with made(machine):
+                self.cards[machine.hardware] = best([probe_device("planted", PROBE_S) for _ in range(ROUNDS)])
         case = case_of(model, machine.precision, machine.runtime, 1, machine.scenario, WEIGHTS, machine.protocol)
-        job = self.ready.job(case, self.cards[machine.hardware])
-        if isinstance(job, Result):
-            sys.exit(f"{case.name}: {job.status.value}, {job.reason}")
-        with made(machine):
-            result: Result | process.Died = process.run(job, TIMEOUT_S)
-        if isinstance(result, process.Died) or result.status is not Status.OK:
-            sys.exit(f"{case.name}: {result}"[:2000])
-        return result
+        return runnable(self.ready.job(case, self.cards[machine.hardware]))
 
     def runs(self, pair: Pair) -> dict[str, list[Result]]:
         """Several runs of A, B, each change alone and, of choices, the rows that a sweep has beside, in turns."""
@@ -196,12 +275,44 @@ class Workshop:
         machines |= {f"alone {cause}": pair.base.changed((cause,)) for cause in pair.planted}
         if len(pair.planted) > 1:
             machines |= {f"beside {cause}": pair.base.changed((cause,)) for cause in pair.planted if cause in CHOICES}
-        found: dict[str, list[Result]] = {name: [] for name in machines}
-        order = random.Random(pair.name)
-        for _ in range(ROUNDS):
-            for name in order.sample(list(machines), len(machines)):
-                found[name].append(self.row(pair.model, machines[name]))
-        return found
+        every = {(name, number): machine for number in range(ROUNDS) for name, machine in machines.items()}
+        jobs = {key: self.job(pair.model, machine) for key, machine in every.items()}
+        with (
+            contextlib.ExitStack() as stack,
+            ProcessPoolExecutor(len(every), multiprocessing.get_context("fork")) as pool,
+            tempfile.TemporaryDirectory(prefix="nervbench-") as folder,
+            Listener(str(Path(folder) / "turns"), backlog=2 * len(every)) as listener,
+        ):
+            neighbours = {str(key): stack.enter_context(neighbours_of(machine)) for key, machine in every.items()}
+            address = str(listener.address)
+            asked = {key: pool.submit(measured_row, jobs[key], every[key], address, str(key)) for key in every}
+            had = Turns(listener, random.Random(pair.name)).give(neighbours)
+            rows = {key: in_turns(answer.result(), had.get(str(key))) for key, answer in asked.items()}
+        return {name: [rows[name, number] for number in range(ROUNDS)] for name in machines}
+
+
+def best(cards: Sequence[DeviceCard]) -> DeviceCard:
+    """What was the best of several probes: what disturbs one makes it slower."""
+    every = [dataclasses.asdict(card.ceilings) for card in cards if card.ceilings]
+    found: dict[str, Any] = {}
+    for name, first in every[0].items():
+        seen = [each[name] for each in every]
+        if isinstance(first, dict):
+            found[name] = {key: max(each[key] for each in seen) for key in first}
+        elif first is not None:
+            found[name] = (max if name.endswith("per_s") else min)(seen)
+    return dataclasses.replace(cards[0], ceilings=Ceilings(**found))
+
+
+def in_turns(row: Result | process.Died, had: tuple[float, float] | None) -> Result:
+    """A row that says what others had of the processors in its turns; ends the program where it was not measured."""
+    if isinstance(row, process.Died) or row.status is not Status.OK or not had:
+        sys.exit(f"{row}"[:2000])
+    seen = row.telemetry and row.telemetry.meanwhile
+    if not row.telemetry or not seen:
+        sys.exit(f"{row.case.name}: nobody watched the machine: {row.telemetry and row.telemetry.unwatched}")
+    seen = dataclasses.replace(seen, others_cpu_share=max(0.0, had[0]), steal_share=had[1])
+    return dataclasses.replace(row, telemetry=dataclasses.replace(row.telemetry, meanwhile=seen))
 
 
 def prepared(out: Path, wanted: list[Pair]) -> Ready:

@@ -1,7 +1,7 @@
 """This machine with faults of known size: operators of PyTorch start late, and frames go to the host over a slow bus.
 
 What it is told stands in environment variables, so that every process that opens the device has the same faults: the
-one that probes its ceilings too.
+one that probes its ceilings too. Processes of one pair of rows measure in turns (see :mod:`planted_turns`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import time
 from typing import Any
 
 import numpy as np
+from planted_turns import turns
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from nervbench.device.base import Counters
 from nervbench.device.cpu import CpuDevice
 from nervbench.records import Ceilings
 from nervbench.runtime.base import Frames
@@ -21,6 +23,8 @@ from nervbench.runtime.torch_session import TorchSession
 
 DELAY, BUS = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S"
 PROBED_BYTES = 1 << 20
+PIECES = 4
+"""Turns that a yardstick is spread over."""
 
 
 class Delayed(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -29,6 +33,11 @@ class Delayed(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, seconds: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.seconds = seconds
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Not asked to, PyTorch does not load its compiler for the first operator, which takes 3 s (seen with 2.13)."""
+        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         with self:
@@ -64,6 +73,48 @@ class Planted(CpuDevice):
             setattr(TorchSession, "fetch", lambda session: copied(fetch(session)))  # noqa: B010
         if DELAY in os.environ:
             Delayed(float(os.environ[DELAY])).__enter__()  # type: ignore[no-untyped-call]
+        self.turns = turns()
+        self._yardsticks, self._in_a_call, self._counting = 0, False, False
+
+    def start(self) -> None:
+        if self.turns:
+            self.turns.go_on()
+        super().start()
+
+    def synchronize(self) -> None:
+        super().synchronize()
+        self._in_a_call = True
+
+    def now(self) -> float:
+        """Not counting what others were let go on for; a protocol times by this, and is not held up within a call."""
+        if not self.turns:
+            return super().now()
+        if not self._in_a_call:
+            self.turns.go_on()
+        self._in_a_call = False
+        return super().now() - self.turns.waited_s
+
+    def counters(self) -> Counters:
+        """The first are read when the samples begin."""
+        if self.turns and not self._counting:
+            self.turns.forget()
+            self._counting = True
+        return super().counters()
+
+    def yardstick(self, budget_s: float) -> tuple[float, ...]:
+        """Before the samples, which is when the turns begin, and after them, when they end."""
+        if not self.turns:
+            return super().yardstick(budget_s)
+        self._yardsticks += 1
+        if self._yardsticks == 1:
+            self.turns.begin()
+        found: tuple[float, ...] = ()
+        for _ in range(PIECES):
+            found += super().yardstick(budget_s / PIECES)
+            self.turns.go_on()
+        if self._yardsticks > 1:
+            self.turns.end()
+        return found
 
     def ceilings(self, budget_s: float) -> Ceilings:
         found = super().ceilings(budget_s)
