@@ -57,6 +57,25 @@ def test_alone(cause: str) -> None:
     assert found.parts[0].low < math.exp(truth) < found.parts[0].high
 
 
+@pytest.mark.parametrize(
+    "same",
+    [{"slowed_first": 1.3}, {"yardstick_s": 0.8e-3}],
+    ids=["one half of the yardstick", "a probe that agrees in its product"],
+)
+def test_nothing_by_chance(same: dict[str, Any]) -> None:
+    """What differs from one moment of a shared machine to the next is no cause."""
+    assert explain(HERE.row(), HERE.but(**same).row()).parts == ()
+
+
+def test_others_on_both_sides() -> None:
+    """What others have of the processors is why one side is slower where they had more beside it."""
+    busy = HERE.but(others=0.2, slowed=1.3)
+
+    assert explain(busy.row(), busy.row()).parts == ()
+    assert list(logs(explain(busy.row(), busy.but(others=0.4, slowed=2.0).row()))) == ["contention"]
+    assert list(logs(explain(busy.row(), busy.but(others=0.21, slowed=2.0).row()))) == ["clock held"]
+
+
 @pytest.mark.parametrize("off", [0.98, 1.0, 1.2])
 def test_nothing(off: float) -> None:
     """Where nothing is known to differ nothing is claimed, however far the times are apart."""
