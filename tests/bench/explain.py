@@ -61,10 +61,10 @@ PLANTED = Path(__file__).parent / "planted"
 DELAY, BUS = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S"
 FAST_BUS, SLOW_BUS = "100e6", "8e6"
 PROBE_S, TIMEOUT_S = 3.0, 600.0
-REST_S = 0.05
+REST_S = 0.03
 """Between two turns: threads of libraries wait for work in loops for a while before they sleep."""
 WEIGHTS = "seeded:0"
-ROUNDS = 3
+ROUNDS = 2
 """Processes of every row; what they scatter by is part of the answer."""
 KEPT, FRESH = str(1 << 32), str(1 << 16)
 """Bytes from which on the allocator of the C library takes a tensor's memory from the system and gives it back."""
