@@ -296,11 +296,11 @@ def best(cards: Sequence[DeviceCard]) -> DeviceCard:
     every = [dataclasses.asdict(card.ceilings) for card in cards if card.ceilings]
     found: dict[str, Any] = {}
     for name, first in every[0].items():
-        seen = [each[name] for each in every]
+        seen = [each[name] for each in every if each[name] is not None]
         if isinstance(first, dict):
             found[name] = {key: max(each[key] for each in seen) for key in first}
-        elif first is not None:
-            found[name] = (max if name.endswith("per_s") else min)(seen)
+        else:
+            found[name] = (max if name.endswith("per_s") else min)(seen, default=None)
     return dataclasses.replace(cards[0], ceilings=Ceilings(**found))
 
 
