@@ -64,7 +64,7 @@ PROBE_S, TIMEOUT_S = 3.0, 600.0
 REST_S = 0.03
 """Between two turns: threads of libraries wait for work in loops for a while before they sleep."""
 WEIGHTS = "seeded:0"
-ROUNDS = 2
+ROUNDS = 3
 """Processes of every row; what they scatter by is part of the answer."""
 KEPT, FRESH = str(1 << 32), str(1 << 16)
 """Bytes from which on the allocator of the C library takes a tensor's memory from the system and gives it back."""
