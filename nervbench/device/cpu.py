@@ -166,20 +166,30 @@ class CpuDevice:
 
 
 def _fault_s(budget_s: float) -> float | None:
-    """Seconds of a page fault: memory fresh from the system is touched, page by page; the best of as many as fit."""
+    """Seconds of a page fault: memory fresh from the system is touched, page by page; the best of as many as fit.
+
+    By every processor at once, as the threads of a network do it.
+    """
+    threads = len(_allowed()) or 1
     least, until_s = None, time.perf_counter() + budget_s
-    while least is None or time.perf_counter() < until_s:
-        with mmap.mmap(-1, TOUCHED_BYTES) as fresh:
-            touched, before = np.frombuffer(fresh, np.uint8), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-            began = time.perf_counter()
-            touched[:: mmap.PAGESIZE] = 1
-            took_s = time.perf_counter() - began
-            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-            del touched
-        if not faults:
-            return None
-        least = min(least or took_s, took_s / faults)
+    with ThreadPoolExecutor(threads) as pool:
+        while least is None or time.perf_counter() < until_s:
+            with mmap.mmap(-1, TOUCHED_BYTES) as fresh:
+                touched, before = np.frombuffer(fresh, np.uint8), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+                parts = np.array_split(touched, threads)
+                began = time.perf_counter()
+                list(pool.map(_touch, parts))
+                took_s = time.perf_counter() - began
+                faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+                del touched, parts
+            if not faults:
+                return None
+            least = min(least or took_s, took_s / faults)
     return least
+
+
+def _touch(memory: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+    memory[:: mmap.PAGESIZE] = 1
 
 
 def _field(info: str, name: str) -> str | None:

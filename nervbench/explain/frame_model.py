@@ -47,8 +47,11 @@ FIGURES = {
 UNITS = {"product": "FLOP/s", "copies": "B/s", "cached": "B/s", "launch": "s", "faulting": "s", "to_host": "B/s"}
 PROBED_ALIKE, LAUNCHED_ALIKE = math.log(1.25), math.log(1.5)
 """Two probes of one device differ by as much in the logarithm of a rate, or of the microsecond of a launch."""
-OTHERS_SHARE = 0.03
+OTHERS_SHARE = 0.05
 """Where others had more of the processors on one side than on the other by so much, they are why it is slower."""
+HALF = 2.0
+"""Who shares a processor has half of it, so what others had of one was shared for twice as long. Threads that wait for
+each other are as slow as the slowest: at most by what others had of all processors, one after the other."""
 FAULTING = 0.02
 """Page faults whose difference takes a smaller share of a frame are no cause."""
 SLOWED = math.log(1.1)
@@ -191,7 +194,8 @@ def figures(result: Result, other: Result) -> dict[str, float]:
         busy = abs(others(result) - others(other)) > OTHERS_SHARE  # then by the mean, for others come and go
         seen, unhindered_s = telemetry.yardstick_s, _unhindered_s(result, other)
         ratio = (fmean if busy else median)(seen) / unhindered_s
-        known |= {"shared": max(1.0, ratio) if busy else 1.0, "slowed": 1.0 if busy else ratio}
+        most = 1 + HALF * (device.threads or 1) * others(result)
+        known |= {"shared": min(max(1.0, ratio), most) if busy else 1.0, "slowed": 1.0 if busy else ratio}
         if not busy and len(seen) > 1:
             halves = [median(seen[: len(seen) // 2]), median(seen[len(seen) // 2 :])]
             known |= {"slowed least": min(halves) / unhindered_s, "slowed most": max(halves) / unhindered_s}

@@ -67,6 +67,14 @@ def test_nothing_by_chance(same: dict[str, Any]) -> None:
     assert explain(HERE.row(), HERE.but(**same).row()).parts == ()
 
 
+def test_no_more_than_they_had() -> None:
+    """Nobody is slowed by more than by what others had of the processors, one after the other."""
+    (found,) = explain(HERE.row(), HERE.but(others=0.06, slowed=1.6).row()).parts
+
+    assert found.cause == "contention"
+    assert "by itself × 0.81" in found.evidence
+
+
 def test_others_on_both_sides() -> None:
     """What others have of the processors is why one side is slower where they had more beside it."""
     busy = HERE.but(others=0.2, slowed=1.3)
