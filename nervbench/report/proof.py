@@ -35,7 +35,8 @@ class Line:
     """A pair of rows, and what was made of it.
 
     ``found`` is by cause the logarithm of its factor in the speed and the ends of its 80 % interval, ``truth`` that of
-    the change by itself. ``times_s`` are seconds a frame of every process: of A, of B, and of each change alone.
+    the change by itself or, of two, the mean of by itself and on top of the other. ``times_s`` are seconds a frame of
+    every process: of A, of B, of another A, and of each change alone.
     ``stolen`` is the share of the processors that the host of a virtual machine took meanwhile, ``version`` a hash of
     what explains.
     """
@@ -139,8 +140,9 @@ def page(lines: Sequence[Line], command: str) -> str:
             "One machine is made into several: one thread, an older instruction set for its library, operators that "
             "start late, a slow bus to the host, a neighbour on its processors, fresh memory for every tensor; and a "
             "case is measured by another runtime, protocol or precision. Every row of a pair is measured by several "
-            "processes in random order, and what each change does by itself by others: that is the truth. "
-            "The share of a cause is its part of the logarithm.",
+            "processes that take turns, and what each change does by itself by others: that is the truth. Of two, it "
+            "is the mean of what each does by itself and on top of the other. The share of a cause is its part of the "
+            "logarithm.",
         ),
         ("Regenerate", f"`{command}` writes this page from `{FILE}`; `{COMMAND}` measures the pairs."),
     )

@@ -4,36 +4,27 @@ One machine is made into several: with one thread, with an older instruction set
 start late, with a slow bus to the host, with a neighbour on its processors; and a case is measured in another
 precision (where the CPU has int8), by another runtime or another protocol. Each change alone and two at a time, over
 several models. Two rows are measured and explained, A without and B with the changes. What each change does by itself
-is measured by other rows, in other processes: that is the truth. Where nothing is planted, no cause is to be claimed.
+is measured by other rows, in other processes: that is the truth; of two, what each does by itself and on top of the
+other, the mean, as the split is to be. Where nothing is planted, no cause is to be claimed.
 
-All rows of a pair are measured at the same time, by processes that take turns of a tenth of a second: a virtual machine
-may be half as fast again in one second as in the next, without anything that tells. What others had of the processors
-is counted in a row's own turns.
+All pairs of one model on one machine are measured at the same time, by processes that take turns of a tenth of a
+second: a virtual machine may be half as fast again in one second as in the next, without anything that tells. What
+others had of the processors is counted in a row's own turns. A is the same in these pairs; the truth is of others.
 
-Every pair is kept as a line of ``reports/proof.jsonl``: run it again to go on.
+Every pair is kept as a line of ``reports/proof.jsonl``, those of a block at its end: run it again to go on.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import hashlib
 import inspect
 import math
-import multiprocessing
 import os
-import random
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
-from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -46,23 +37,20 @@ from nervbench.config import Bench, MatrixEntry, ModelEntry
 from nervbench.device.cpu import CpuDevice
 from nervbench.explain import frame_model, rows, shapley
 from nervbench.explain.rows import CHOICES, explain, usual
-from nervbench.records import SINGLE_STREAM, STRICT, TO_HOST, Ceilings, DeviceCard, Result, Status, case_of
+from nervbench.records import SINGLE_STREAM, TO_HOST, Ceilings, DeviceCard, Result, case_of
 from nervbench.report import proof
 from nervbench.report.proof import Line
 from nervbench.settings import Stopping
-from nervbench.sweep import process
 from nervbench.sweep.jobs import CaseJob
 from nervbench.sweep.live import runnable
 from nervbench.sweep.local import Plan, Ready, preparation, probe_device, told
-from tests.bench.planted.planted_turns import NAME, OVER, TURNS
+from tests.bench.in_turns import Machine, in_turns, made
 from tests.bench.trust import stolen, wait_for_calm
 
 PLANTED = Path(__file__).parent / "planted"
 DELAY, BUS = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S"
 FAST_BUS, SLOW_BUS = "100e6", "8e6"
-PROBE_S, TIMEOUT_S = 3.0, 600.0
-REST_S = 0.03
-"""Between two turns: threads of libraries wait for work in loops for a while before they sleep."""
+PROBE_S = 3.0
 WEIGHTS = "seeded:0"
 ROUNDS = 3
 """Processes of every row; what they scatter by is part of the answer."""
@@ -73,33 +61,6 @@ MODELS = ("nerv-xs", "nerv-xs-2blocks", "nerv-xs-3fc")
 KEPT_IN = Path("reports") / proof.FILE
 EXPLAINS = (frame_model, rows, shapley)
 """What explains: pairs explained by another version of these do not count."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """How a case is measured."""
-
-    threads: int | None = None
-    variables: tuple[tuple[str, str], ...] = ()
-    neighbours: bool = False
-    runtime: str = "eager"
-    precision: str = "fp32"
-    protocol: str = STRICT
-    scenario: str = SINGLE_STREAM
-
-    def changed(self, changes: tuple[str, ...]) -> Machine:
-        """With these causes."""
-        machine = self
-        for name in changes:
-            fields = dict(CHANGES.get(name) or {"runtime": OTHER_RUNTIME[machine.runtime]})
-            fields["variables"] = tuple({**dict(machine.variables), **dict(fields.get("variables", ()))}.items())
-            machine = dataclasses.replace(machine, **fields)
-        return machine
-
-    @property
-    def hardware(self) -> tuple[Any, ...]:
-        """What a probe depends on."""
-        return self.threads, self.variables
 
 
 CPU = CpuDevice()
@@ -136,122 +97,58 @@ APART = (
 """Changes of which one undoes the other, or that no row can have both."""
 
 
+def changed(machine: Machine, causes: tuple[str, ...]) -> Machine:
+    """A machine with these causes."""
+    for name in causes:
+        fields = dict(CHANGES.get(name) or {"runtime": OTHER_RUNTIME[machine.runtime]})
+        fields["variables"] = tuple({**dict(machine.variables), **dict(fields.get("variables", ()))}.items())
+        machine = dataclasses.replace(machine, **fields)
+    return machine
+
+
 @dataclass(frozen=True)
-class Pair:
-    """A, and what is planted in B."""
+class Block:
+    """A model on a machine, and every set of causes that is planted there: what is measured at the same time."""
 
     model: str
     base: Machine
-    planted: tuple[str, ...]
+    causes: tuple[str, ...]
     turn: int
 
     @property
-    def name(self) -> str:
+    def planted(self) -> list[tuple[str, ...]]:
+        """Nothing, each cause, and any two that go together."""
+        slow_bus = self.base is FETCHED  # without it, nothing is new there
+        sets = [(), *((cause,) for cause in self.causes), *combinations(self.causes, 2)]
+        return [
+            each
+            for each in sets
+            if set(each) not in APART and not (slow_bus and each and frame_model.TRANSFER not in each)
+        ]
+
+    @property
+    def alone(self) -> list[str]:
+        """The causes whose truth is asked for."""
+        return [cause for cause in self.causes if any(cause in each for each in self.planted)]
+
+    def name(self, planted: tuple[str, ...]) -> str:
+        """A pair's name."""
         base = {EAGER: "eager", FETCHED: "fetched", OPENVINO: "ov"}[self.base]
-        return f"{self.model}/{base}/{' + '.join(self.planted) or 'nothing'}/{self.turn}"
+        return f"{self.model}/{base}/{' + '.join(planted) or 'nothing'}/{self.turn}"
+
+    @property
+    def machines(self) -> dict[str, Machine]:
+        """What is measured, by name: A, B of each set of causes (with nothing planted an A of its own), each alone."""
+        found = {"A": self.base}
+        found |= {f"B {' + '.join(each)}": changed(self.base, each) for each in self.planted}
+        return found | {f"alone {cause}": changed(self.base, (cause,)) for cause in self.alone}
 
 
-def pairs(turns: int) -> Iterator[Pair]:
-    """All pairs: those of one model after the other's, again and again."""
+def blocks(turns: int) -> Iterator[Block]:
+    """All of them: those of one model after the other's, again and again."""
     for turn in range(turns):
-        model = MODELS[turn % len(MODELS)]
         for base, causes in POSSIBLE:
-            yield Pair(model, base, (), turn)
-            for count in (1, 2):
-                for planted in combinations(causes, count):
-                    fetched_before = base is FETCHED and frame_model.TRANSFER not in planted
-                    if set(planted) not in APART and not fetched_before:
-                        yield Pair(model, base, planted, turn)
-
-
-@contextlib.contextmanager
-def made(machine: Machine) -> Iterator[None]:
-    """This process, and those that it starts, on such a machine; its neighbours are not there yet."""
-    before, allowed = dict(os.environ), os.sched_getaffinity(0)
-    try:
-        os.environ |= dict(machine.variables)
-        if machine.threads:
-            os.sched_setaffinity(0, sorted(allowed)[: machine.threads])
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
-        os.environ.clear()
-        os.environ |= before
-
-
-@contextlib.contextmanager
-def neighbours_of(machine: Machine) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """One on each of its processors, where such a machine has any: they compute when they are let go on.
-
-    A single one would take another processor each time, or the same for long.
-    """
-    with made(machine):
-        processors = os.sched_getaffinity(0) if machine.neighbours else ()
-    with contextlib.ExitStack() as stack:
-        beside = []
-        for processor in processors:
-            command = f"import os; os.sched_setaffinity(0, {{{processor}}})\nwhile True: pass"
-            beside.append(subprocess.Popen([sys.executable, "-c", command]))
-            stack.callback(beside[-1].wait)
-            stack.callback(beside[-1].kill)
-            beside[-1].send_signal(signal.SIGSTOP)
-        yield beside
-
-
-@dataclass
-class Turns:
-    """Lets the processes of a pair go on, one at a time; a neighbour computes in the turns of its process."""
-
-    listener: Listener
-    chance: random.Random
-
-    def give(self, neighbours: Mapping[str, Sequence[subprocess.Popen[bytes]]]) -> dict[str, tuple[float, float]]:
-        """Until all have ended. By name, what share of the processors others had, and the host of this machine.
-
-        One that ends before its time, and one that does not come, is left out.
-        """
-        doors: dict[str, Connection] = {}
-        while len(doors) < len(neighbours):
-            door = self.listener.accept()
-            doors[door.recv()] = door
-        had: dict[str, tuple[float, float]] = {}
-        left = list(neighbours)
-        while left:
-            for name in self.chance.sample(left, len(left)):
-                time.sleep(REST_S)
-                with running(neighbours[name]):
-                    try:
-                        doors[name].send(None)
-                        answer = doors[name].recv()
-                    except (EOFError, ConnectionError):
-                        left.remove(name)
-                        continue
-                if answer is not OVER:
-                    had[name] = answer
-                    left.remove(name)
-        for name in had:
-            doors[name].send(None)
-        return had
-
-
-@contextlib.contextmanager
-def running(stopped: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """These compute while the block runs."""
-    for each in stopped:
-        each.send_signal(signal.SIGCONT)
-    yield
-    for each in stopped:
-        each.send_signal(signal.SIGSTOP)
-
-
-def measured_row(job: CaseJob, machine: Machine, address: str, name: str) -> Result | process.Died:
-    """One row, in turns; called in a process of its own."""
-    with made(machine):
-        os.environ |= {TURNS: address, NAME: name}
-        answer: Result | process.Died = process.run(job, TIMEOUT_S)
-    with Client(address) as door:  # in the place of a process that never came, which would be waited for
-        door.send(name)
-    return answer
+            yield Block(MODELS[turn % len(MODELS)], base, causes, turn)
 
 
 @dataclass
@@ -269,26 +166,11 @@ class Workshop:
         case = case_of(model, machine.precision, machine.runtime, 1, machine.scenario, WEIGHTS, machine.protocol)
         return runnable(self.ready.job(case, self.cards[machine.hardware]))
 
-    def runs(self, pair: Pair) -> dict[str, list[Result]]:
-        """Several runs of A, B, each change alone and, of choices, the rows that a sweep has beside, in turns."""
-        machines = {"A": pair.base, "B": pair.base.changed(pair.planted)}
-        machines |= {f"alone {cause}": pair.base.changed((cause,)) for cause in pair.planted}
-        if len(pair.planted) > 1:
-            machines |= {f"beside {cause}": pair.base.changed((cause,)) for cause in pair.planted if cause in CHOICES}
-        every = {(name, number): machine for number in range(ROUNDS) for name, machine in machines.items()}
-        jobs = {key: self.job(pair.model, machine) for key, machine in every.items()}
-        with (
-            contextlib.ExitStack() as stack,
-            ProcessPoolExecutor(len(every), multiprocessing.get_context("fork")) as pool,
-            tempfile.TemporaryDirectory(prefix="nervbench-") as folder,
-            Listener(str(Path(folder) / "turns"), backlog=2 * len(every)) as listener,
-        ):
-            neighbours = {str(key): stack.enter_context(neighbours_of(machine)) for key, machine in every.items()}
-            address = str(listener.address)
-            asked = {key: pool.submit(measured_row, jobs[key], every[key], address, str(key)) for key in every}
-            had = Turns(listener, random.Random(pair.name)).give(neighbours)
-            rows = {key: in_turns(answer.result(), had.get(str(key))) for key, answer in asked.items()}
-        return {name: [rows[name, number] for number in range(ROUNDS)] for name in machines}
+    def runs(self, block: Block, number: int) -> dict[str, Result]:
+        """One run of all that a block measures."""
+        machines = block.machines
+        jobs = {name: self.job(block.model, machine) for name, machine in machines.items()}
+        return in_turns(jobs, machines, f"{block.name(())} {number}")
 
 
 def best(cards: Sequence[DeviceCard]) -> DeviceCard:
@@ -304,20 +186,8 @@ def best(cards: Sequence[DeviceCard]) -> DeviceCard:
     return dataclasses.replace(cards[0], ceilings=Ceilings(**found))
 
 
-def in_turns(row: Result | process.Died, had: tuple[float, float] | None) -> Result:
-    """A row that says what others had of the processors in its turns; ends the program where it was not measured."""
-    if isinstance(row, process.Died) or row.status is not Status.OK or not had:
-        sys.exit(f"{row}"[:2000])
-    seen = row.telemetry and row.telemetry.meanwhile
-    if not row.telemetry or not seen:
-        sys.exit(f"{row.case.name}: nobody watched the machine: {row.telemetry and row.telemetry.unwatched}")
-    seen = dataclasses.replace(seen, others_cpu_share=max(0.0, had[0]), steal_share=had[1])
-    return dataclasses.replace(row, telemetry=dataclasses.replace(row.telemetry, meanwhile=seen))
-
-
-def prepared(out: Path, wanted: list[Pair]) -> Ready:
-    """Every case of the pairs, ready to be measured."""
-    models = tuple(dict.fromkeys(pair.model for pair in wanted))
+def prepared(out: Path, models: tuple[str, ...]) -> Ready:
+    """Every case of the models, ready to be measured."""
     bench = Bench(
         tuple(ModelEntry(model, WEIGHTS) for model in models),
         (MatrixEntry(models, ("eager", "ort", "ov")),),
@@ -333,35 +203,67 @@ def prepared(out: Path, wanted: list[Pair]) -> Ready:
     )
 
 
-def measured(pair: Pair, workshop: Workshop, version: str) -> Line:
-    """A pair's line: what was explained, and what each change does by itself."""
-    before = psutil.cpu_times()
-    runs = workshop.runs(pair)
-    (a, between_a), (b, between_b) = usual(runs["A"]), usual(runs["B"])
-    beside = [a, *(usual(found)[0] for name, found in runs.items() if name.startswith("beside"))]
-    gap = explain(a, b, beside if len(beside) > 1 else (), between=(between_a, between_b))
-    times = {name: [frame_model.frame_time(run) for run in found] for name, found in runs.items()}
-    truth = {cause: math.log(median(times["A"]) / median(times[f"alone {cause}"])) for cause in pair.planted}
-    return Line(
-        pair=pair.name,
-        planted=pair.planted,
-        version=version,
-        device=a.device.name if a.device else "",
-        whole=math.log(gap.whole.factor),
-        found={part.cause: (math.log(part.factor), math.log(part.low), math.log(part.high)) for part in gap.parts},
-        residual=math.log(gap.residual.factor),
-        truth=truth,
-        evidence={part.cause: part.evidence for part in gap.parts},
-        times_s={name: tuple(found) for name, found in times.items()},
-        stolen=stolen(before),
-    )
+def measured(block: Block, workshop: Workshop, version: str, bound: float) -> Iterator[Line]:
+    """A block's lines: what was explained of every pair, and what each change does by itself."""
+    every, shares = [], []
+    for number in range(ROUNDS):
+        wait_for_calm(bound)
+        before = psutil.cpu_times()
+        every.append(workshop.runs(block, number))
+        shares.append(stolen(before))
+    runs = {name: [found[name] for found in every] for name in every[0]}
+    times = {name: tuple(map(frame_model.frame_time, found)) for name, found in runs.items()}
+    for planted in block.planted:
+        name = f"B {' + '.join(planted)}"
+        (a, between_a), (b, between_b) = usual(runs["A"]), usual(runs[name])
+        choices = [cause for cause in planted if cause in CHOICES] if len(planted) > 1 else []
+        beside = [a, *(usual(runs[f"B {cause}"])[0] for cause in choices)]
+        gap = explain(a, b, beside if choices else (), between=(between_a, between_b))
+        alone = {f"alone {cause}": times[f"alone {cause}"] for cause in planted}
+        yield Line(
+            pair=block.name(planted),
+            planted=planted,
+            version=version,
+            device=a.device.name if a.device else "",
+            whole=math.log(gap.whole.factor),
+            found={part.cause: (math.log(part.factor), math.log(part.low), math.log(part.high)) for part in gap.parts},
+            residual=math.log(gap.residual.factor),
+            truth=truth_of(planted, times),
+            evidence={part.cause: part.evidence for part in gap.parts},
+            times_s={"A": times["A"], "B": times[name], "another A": times["B "], **alone},
+            stolen=max(shares),
+        )
+
+
+def truth_of(planted: tuple[str, ...], times: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
+    """What each cause changes: by itself or, of two, the mean of by itself and on top of the other."""
+    unchanged = times["B "]
+    alone = {cause: log_ratio(unchanged, times[f"alone {cause}"]) for cause in planted}
+    if len(planted) < 2:
+        return alone
+    one, other = planted
+    both = log_ratio(unchanged, times[f"B {one} + {other}"])
+    return {one: (alone[one] + both - alone[other]) / 2, other: (alone[other] + both - alone[one]) / 2}
+
+
+def log_ratio(before: Sequence[float], after: Sequence[float]) -> float:
+    """Logarithm of how much the speed changes between the medians of times."""
+    return math.log(median(before) / median(after))
+
+
+def tell(line: Line) -> None:
+    """What was found of a pair, and what is true."""
+    told_as = ", ".join(f"{cause} {log:+.3f}" for cause, (log, _, _) in line.found.items())
+    truth = ", ".join(f"{cause} {log:+.3f}" for cause, log in line.truth.items())
+    held = f"named {line.named}, share {line.near}" if line.planted else f"silent {line.silent}"
+    print(f"{line.pair}: {told_as}; truth {truth}; residual {line.residual:+.3f}; {held}", flush=True)
 
 
 def main() -> None:
-    """Measure the pairs that are left, and count."""
+    """Measure the blocks that are left, and count."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=3, help="turns through all pairs, each with another model")
-    parser.add_argument("--only", default="", help="pairs whose name has this in it")
+    parser.add_argument("--only", default="", help="blocks whose first pair has this in its name")
     parser.add_argument("--stolen", type=float, default=0.05, help="share of processor time, default %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/bench-explain"))
     given = parser.parse_args()
@@ -370,20 +272,20 @@ def main() -> None:
     version = hashlib.sha256("".join(map(inspect.getsource, EXPLAINS)).encode()).hexdigest()[:12]
     lines = [line for line in proof.read(KEPT_IN) if line.version == version]
     done = {line.pair for line in lines}
-    wanted = [pair for pair in pairs(given.n) if given.only in pair.name and pair.name not in done]
+    wanted = [
+        block
+        for block in blocks(given.n)
+        if given.only in block.name(()) and not {block.name(each) for each in block.planted} <= done
+    ]
     if wanted:
         os.environ[BUS] = FAST_BUS
-        workshop = Workshop(prepared(given.out, wanted))
+        workshop = Workshop(prepared(given.out, tuple(dict.fromkeys(block.model for block in wanted))))
         del os.environ[BUS]
-        for pair in wanted:
-            wait_for_calm(given.stolen)
-            line = measured(pair, workshop, version)
-            store.append_line(KEPT_IN, proof.to_line(line))
-            lines.append(line)
-            told_as = ", ".join(f"{cause} {log:+.3f}" for cause, (log, _, _) in line.found.items())
-            truth = ", ".join(f"{cause} {log:+.3f}" for cause, log in line.truth.items())
-            held = f"named {line.named}, share {line.near}" if line.planted else f"silent {line.silent}"
-            print(f"{pair.name}: {told_as}; truth {truth}; residual {line.residual:+.3f}; {held}", flush=True)
+        for block in wanted:
+            for line in measured(block, workshop, version, given.stolen):
+                store.append_line(KEPT_IN, proof.to_line(line))
+                lines.append(line)
+                tell(line)
     for what, count, of in proof.counted(lines):
         print(f"{what}: {count} of {of}")
 

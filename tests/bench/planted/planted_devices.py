@@ -7,22 +7,27 @@ one that probes its ceilings too. Processes of one pair of rows measure in turns
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import time
 from typing import Any
 
 import numpy as np
-from planted_turns import turns
+from planted_turns import turns  # type: ignore[import-not-found]  # beside this file, which is on the path
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nervbench.device.base import Counters
 from nervbench.device.cpu import CpuDevice
+from nervbench.device.sampler import Sampling
 from nervbench.records import Ceilings
 from nervbench.runtime.base import Frames
 from nervbench.runtime.torch_session import TorchSession
+from nervbench.sweep import take
 
 DELAY, BUS = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S"
 PROBED_BYTES = 1 << 20
+WATCHED_S = 10.0
+"""How often a process is looked at that measures in turns: dozens of watchers would be seen beside it."""
 PIECES = 4
 """Turns that a yardstick is spread over."""
 
@@ -74,6 +79,8 @@ class Planted(CpuDevice):
         if DELAY in os.environ:
             Delayed(float(os.environ[DELAY])).__enter__()  # type: ignore[no-untyped-call]
         self.turns = turns()
+        if self.turns:
+            setattr(take, "Sampling", functools.partial(Sampling, period_s=WATCHED_S))  # noqa: B010
         self._yardsticks, self._in_a_call, self._counting = 0, False, False
 
     def start(self) -> None:
@@ -92,7 +99,8 @@ class Planted(CpuDevice):
         if not self._in_a_call:
             self.turns.go_on()
         self._in_a_call = False
-        return super().now() - self.turns.waited_s
+        waited_s: float = self.turns.waited_s
+        return super().now() - waited_s
 
     def counters(self) -> Counters:
         """The first are read when the samples begin."""

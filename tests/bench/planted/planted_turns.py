@@ -12,7 +12,7 @@ from multiprocessing.connection import Client
 import psutil
 
 TURNS, NAME = "PLANTED_TURNS", "PLANTED_NAME"
-TURN_S = 0.15
+TURN_S = 0.06
 OVER = None
 """What a process says at the end of a turn; at the end of its last one it says what others had meanwhile."""
 
