@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nervbench import store
 from nervbench.errors import ResultsError
 from nervbench.explain.gap import SCHEMA, Gap, Part
 from nervbench.report import gap_words as words
+from nervbench.report import protocols
 from nervbench.report.gap_figure import waterfall
 from nervbench.report.markdown import bullets, escape, image, sections, table
+from nervbench.report.rows import Group
 from nervbench.units import percent
 
 FOLDER = "gaps"
@@ -61,11 +64,15 @@ def read(path: Path) -> Gap:
     raise ResultsError(msg)
 
 
-def generate(path: Path, command: str) -> dict[str, bytes]:
-    """The page and the figure of a gap's file, by their paths in the folder above it."""
+def generate(path: Path, command: str, measured: Mapping[str, Sequence[Group]]) -> dict[str, bytes]:
+    """The page and the figure of a gap's file, by their paths in the folder above it.
+
+    ``measured`` are the rows of the devices that are at hand, by their names: they say what a protocol changes.
+    """
     gap = read(path)
     figure = f"figures/{FOLDER}/{path.stem}.svg"
-    return {f"{path.stem}.md": page(gap, figure, command).encode(), figure: waterfall(gap)}
+    replays = [f"{name}, {said}" for name, groups in measured.items() for said in protocols.said(groups, gap.model)]
+    return {f"{path.stem}.md": page(gap, figure, command, replays).encode(), figure: waterfall(gap)}
 
 
 def title(gap: Gap) -> str:
@@ -73,8 +80,11 @@ def title(gap: Gap) -> str:
     return f"{gap.model} on a {gap.a.name} and on a {gap.b.name}"
 
 
-def page(gap: Gap, figure: str, command: str) -> str:
-    """The page in Markdown; ``figure`` is the path of the waterfall, ``command`` what writes the page again."""
+def page(gap: Gap, figure: str, command: str, replays: Sequence[str] = ()) -> str:
+    """The page in Markdown; ``figure`` is the path of the waterfall, ``command`` what writes the page again.
+
+    ``replays`` say what a published protocol changed where it was measured.
+    """
     a, b = gap.a, gap.b
     first, second, model = (re.sub(r"[^\w.-]", "", name) for name in (a.key, b.key, gap.model))
     cases = (re.sub(r"[^\w./-]", "", side.says.partition(" ")[0]) for side in (a, b))
@@ -92,6 +102,7 @@ def page(gap: Gap, figure: str, command: str) -> str:
                 ("Answer", escape(words.answer(gap))),
                 ("Evidence", f"{_sides(gap)}\n\n{image('waterfall of the causes', figure)}\n\n{_parts(gap)}"),
                 ("A check of the prediction", escape(words.checked(gap))),
+                ("The protocol, measured here", bullets(map(escape, words.method(gap, replays)))),
                 ("What else is not alike", bullets(map(escape, words.unlike(gap)))),
                 ("Not explained", bullets(map(escape, (words.left(gap), *gap.left_out)))),
                 ("Where the figures are from", bullets(map(escape, gap.sources))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from nervbench import published
 from nervbench.explain.gap import PREDICTED, PUBLISHED, Gap, Part, Side
@@ -93,6 +94,19 @@ def checked(gap: Gap) -> str:
             f"({significant(1 / side.high_s)} to {significant(1 / side.low_s)})."
         )
     return " ".join(said)
+
+
+def method(gap: Gap, replays: Sequence[str]) -> tuple[str, ...]:
+    """What the protocol of a published speed changes, by what was measured of it; empty where no speed is published."""
+    if PUBLISHED not in (gap.a.kind, gap.b.kind):
+        return ()
+    if not replays:
+        return (f"Not measured: no device here has {gap.model} by a published protocol and strictly.",)
+    return (
+        *(f"The same code, timed as published and strictly, on {replay}." for replay in replays),
+        "On a GPU the first call searches for algorithms, and a source frame is copied before every tenth call: there "
+        "the protocol's part may be more.",
+    )
 
 
 def by_size(gap: Gap) -> list[Part]:

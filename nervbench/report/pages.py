@@ -81,8 +81,9 @@ def generate(folder: Path) -> dict[str, bytes]:
         below = path.parent.relative_to(folder).as_posix()
         for name, content in suite_page.generate(path.parent, COMMITTED_COMMAND).items():
             generated[f"{below}/{name}"] = content
+    measured = {title(cards(results)): groups_of(latest(results)) for results in found.values()} if gaps else {}
     for path in gaps:
-        generated |= gap_page.generate(path, COMMITTED_COMMAND)
+        generated |= gap_page.generate(path, COMMITTED_COMMAND, measured)
     generated |= proof.generate(folder, COMMITTED_COMMAND)
     generated["index.md"] = _index(found, folder).encode()
     return generated

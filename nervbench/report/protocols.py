@@ -57,6 +57,22 @@ def beside(groups: Sequence[Group]) -> str:
     return section(WORDS, HEAD, lines)
 
 
+def said(groups: Sequence[Group], model: str) -> list[str]:
+    """What the protocol changes of each replay of a model that has a strict row beside it, in words."""
+    found = []
+    for group in groups:
+        for row in group.apart if group.model == model else ():
+            strict = usual_of(row, group)
+            factors = parts(row, strict) if strict and row.result.case.protocol != STRICT else None
+            if strict and factors:
+                found.append(
+                    f"{row.label}: {speed(row.fps)} FPS, strictly {speed(strict.fps)} FPS, × {times(factors.ratio)} "
+                    f"(the first call counts × {times(factors.first_call)}, mean instead of median "
+                    f"× {times(factors.mean)}, the rest × {times(factors.rest)})"
+                )
+    return found
+
+
 def _line(row: Row, strict: Row | None) -> list[str]:
     """The cells of a replay; one without a number says why, one without a strict row stands alone."""
     if not row.timed:

@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from nervbench.rates import CODEC, NETWORK, RatePoint, Source
+
+if TYPE_CHECKING:
+    from scipy.interpolate import PchipInterpolator
 
 BD_NEEDS = 4
 """Points of each curve, as Bjøntegaard's method has them."""
@@ -116,6 +119,8 @@ def saving(curve: Curve, baseline: Curve) -> Saving:
 
 def _log_rate(curve: Curve) -> PchipInterpolator:
     """log10 of the rate by PSNR."""
+    from scipy.interpolate import PchipInterpolator  # noqa: PLC0415 (other reports do without)
+
     return PchipInterpolator(curve.psnr_db, np.log10(curve.rates))
 
 

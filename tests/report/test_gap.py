@@ -16,6 +16,9 @@ from nervbench.report import gap_page
 from nervbench.report import gap_words as words
 from nervbench.report.gap_figure import waterfall
 from nervbench.report.pages import check, generate, write
+from nervbench.store import to_line
+
+from .factory import made
 
 SLOW = Side("p100", "Tesla P100 PCIe", "predicted", 1 / 40, 1 / 50, 1 / 30, "from its card")
 FAST = Side("rtx-2080-ti", "GeForce RTX 2080 Ti", "published", 1 / 60, 1 / 60.5, 1 / 59.5, "a paper")
@@ -74,6 +77,20 @@ def test_training_rate_as_a_check() -> None:
     assert "at least 28.7 forward passes a second. That agrees with the predicted 40.0 FPS" in words.checked(GAP)
     assert "That contradicts the predicted 20.0 FPS" in words.checked(dataclasses.replace(GAP, a=slower))
     assert words.checked(dataclasses.replace(GAP, model="nerv-m")) == ""
+
+
+def test_protocol(tmp_path: Path) -> None:
+    """What the published protocol changes stands there where a device was measured by it and strictly."""
+    folder = committed(tmp_path, gap_page.to_line(GAP))
+    nowhere = generate(folder)["pair.md"].decode()
+    rows = [made(samples_s=(0.1,) * 5), made(samples_s=(1.0, 0.1, 0.1, 0.1, 0.2), protocol="nerv")]
+    (folder / "results").mkdir()
+    (folder / "results" / "here.jsonl").write_text("".join(f"{to_line(row)}\n" for row in rows))
+    page = generate(folder)["pair.md"].decode()
+
+    assert "Not measured: no device here has nerv-s by a published protocol and strictly." in nowhere
+    assert "/nerv: 3.33 FPS, strictly 10.0 FPS, × 0.333 (the first call counts × 0.417, mean instead of" in page
+    assert "## The protocol, measured here" not in text(dataclasses.replace(GAP, b=SLOW)), "nothing is published"
 
 
 def test_name() -> None:
