@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := bench
-.PHONY: bench gpu test lint report bench-trust bench-explain bench-kills bench-predict bench-rewrites bench-speed bench-suites bench-train fuzz
+.PHONY: bench gpu gpu-kit test lint report bench-trust bench-explain bench-kills bench-predict bench-rewrites bench-speed bench-suites bench-train fuzz
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -14,9 +14,28 @@ $(VENV)/installed: pyproject.toml constraints.txt
 bench: $(VENV)/installed
 	$(BIN)/nervbench run bench.toml
 
+# On a machine with an NVIDIA GPU.  Without a network: make gpu-kit elsewhere, bring the folder, make gpu KIT=gpu-kit.
 BUDGET ?= 8m
+ONLY ?=
+KIT ?=
+GPU_QUEUE := -m tests.bench.gpu --budget $(BUDGET) --only "$(ONLY)"
+ifeq ($(KIT),)
 gpu: $(VENV)/installed
-	$(BIN)/nervbench run gpu.toml --device cuda --out runs/gpu --resume --budget $(BUDGET)
+	$(BIN)/python $(GPU_QUEUE)
+else
+gpu:
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-compile --upgrade --target $(KIT)/site $(KIT)/*.whl
+	PYTHONPATH=$(KIT)/site $(PYTHON) $(GPU_QUEUE)
+endif
+
+# What a machine lacks that has PyTorch, Triton, ONNX Runtime and Matplotlib: wheels for its Python, and our own.
+KIT_PYTHON ?= 3.12
+gpu-kit: $(VENV)/installed
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir gpu-kit .
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version $(KIT_PYTHON) \
+		--platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
+		--dest gpu-kit -c constraints.txt -r tests/bench/gpu-kit.txt
+	du -sh gpu-kit
 
 test: $(VENV)/installed lint
 	$(BIN)/pytest

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import multiprocessing
 import statistics
 import tempfile
@@ -49,22 +50,33 @@ class Side:
     loss: Callable[[Tensor, Tensor], Tensor]
     optimiser: torch.optim.Optimizer
     frames: int
+    place: str
+
+    def wait(self) -> float:
+        """The moment when all that was enqueued is done."""
+        if self.place == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
 
 
-def theirs(model: str, frames: Frames, recipe: Recipe, files: list[Path]) -> Side:
+def theirs(model: str, frames: Frames, recipe: Recipe, files: list[Path], place: str) -> Side:
     """As the authors' code."""
-    run = authors.begun(spec_of(model), files, recipe)
+    run = authors.begun(spec_of(model), files, recipe, place=place)
 
     def step(batch: Any, epoch: int) -> None:
         target_B3HW, indices = batch
         run.step(target_B3HW, indices, epoch)
 
-    return Side(step, run.batches, lambda batch: batch, run.model, authors.fusion6, run.optimiser, len(frames))
+    def with_target(batch: Any) -> tuple[Tensor, Tensor]:
+        target_B3HW, indices = batch
+        return target_B3HW.to(place), indices
+
+    return Side(step, run.batches, with_target, run.model, authors.fusion6, run.optimiser, len(frames), place)
 
 
-def ours(model: str, frames: Frames, recipe: Recipe, _files: list[Path]) -> Side:
+def ours(model: str, frames: Frames, recipe: Recipe, _files: list[Path], place: str) -> Side:
     """As ``nervbench train``."""
-    run = prepare(spec_of(model), frames, recipe)
+    run = prepare(spec_of(model), frames, recipe, place=place)
 
     def step(batch: Any, epoch: int) -> None:
         one_step(run, batch, f"in epoch {epoch}")
@@ -75,7 +87,7 @@ def ours(model: str, frames: Frames, recipe: Recipe, _files: list[Path]) -> Side
     def with_target(indices: Tensor) -> tuple[Tensor, Tensor]:
         return target(frames, indices, run.place), indices
 
-    return Side(step, batches, with_target, run.forward, run.loss, run.optimiser, len(frames))
+    return Side(step, batches, with_target, run.forward, run.loss, run.optimiser, len(frames), place)
 
 
 SIDES = {"theirs": theirs, "ours": ours}
@@ -85,12 +97,12 @@ def turn(side: Side, number: int, steps: int) -> float:
     """Seconds a step, over a turn of some steps."""
     batches = side.batches(number)
     side.step(next(batches), number)
-    began = time.perf_counter()
+    began = side.wait()
     done = 0
     for batch in itertools.islice(batches, steps):
         side.step(batch, number)
         done += 1
-    return (time.perf_counter() - began) / done
+    return (side.wait() - began) / done
 
 
 def parts(side: Side, number: int, steps: int) -> list[float]:
@@ -98,21 +110,21 @@ def parts(side: Side, number: int, steps: int) -> list[float]:
     rows: list[list[float]] = []
     batches = side.batches(number)
     for _ in range(steps):
-        clock = [time.perf_counter()]
+        clock = [side.wait()]
         target_B3HW, indices = side.target(next(batches))
-        clock.append(time.perf_counter())
-        predicted = side.forward(positions(indices, side.frames))
-        clock.append(time.perf_counter())
+        clock.append(side.wait())
+        predicted = side.forward(positions(indices, side.frames).to(side.place))
+        clock.append(side.wait())
         leaf = predicted.detach().requires_grad_()
         loss = side.loss(leaf, target_B3HW)
-        clock.append(time.perf_counter())
+        clock.append(side.wait())
         (by_frames,) = torch.autograd.grad(loss, leaf)
-        clock.append(time.perf_counter())
+        clock.append(side.wait())
         side.optimiser.zero_grad()
         predicted.backward(by_frames)  # type: ignore[no-untyped-call]
-        clock.append(time.perf_counter())
+        clock.append(side.wait())
         side.optimiser.step()
-        clock.append(time.perf_counter())
+        clock.append(side.wait())
         rows.append([b - a for a, b in itertools.pairwise(clock)])
     return [statistics.median(column) for column in zip(*rows[2:], strict=True)]
 
@@ -126,24 +138,28 @@ def psnr(model: Network, frames: Frames) -> float:
     return sum(found) / len(found)
 
 
-def serve(name: str, model: str, frames: Frames, recipe: Recipe, files: list[Path], pipe: Connection) -> None:
+def serve(
+    name: str, model: str, frames: Frames, recipe: Recipe, files: list[Path], place: str, pipe: Connection
+) -> None:
     """One side in its process: answers what is asked until there is nothing more."""
     warnings.filterwarnings("ignore", message="This DataLoader will create 4 worker processes")  # theirs is so
-    side = SIDES[name](model, frames, recipe, files)
+    side = SIDES[name](model, frames, recipe, files, place)
     doing: dict[str, Callable[[Side, int, int], Any]] = {"turn": turn, "parts": parts}
     while asked := pipe.recv():
         what, number, steps = asked
         pipe.send(doing[what](side, number, steps))
 
 
-def compare(model: str, frames: Frames, recipe: Recipe, files: list[Path], turns: int, steps: int) -> None:
-    """Print the ratio of a step's times with its scatter, and where the time goes."""
+def compare(
+    model: str, frames: Frames, recipe: Recipe, files: list[Path], place: str, turns: int, steps: int
+) -> dict[str, Any]:
+    """Print the ratio of a step's times with its scatter, and where the time goes; returns the same in seconds."""
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     processes = []
     for name in SIDES:
         pipes[name], far = context.Pipe()
-        processes.append(context.Process(target=serve, args=(name, model, frames, recipe, files, far)))
+        processes.append(context.Process(target=serve, args=(name, model, frames, recipe, files, place, far)))
         processes[-1].start()
 
     def ask(name: str, *question: object) -> Any:
@@ -161,12 +177,15 @@ def compare(model: str, frames: Frames, recipe: Recipe, files: list[Path], turns
         process.join()
     ratios = sorted(a / b for a, b in zip(took["theirs"][1:], took["ours"][1:], strict=True))
     low, middle, high = ratios[len(ratios) // 10], statistics.median(ratios), ratios[-1 - len(ratios) // 10]
-    print(f"{model}, {turns} turns of {steps} steps each, {torch.get_num_threads()} threads:")
+    where = torch.cuda.get_device_name() if place == "cuda" else f"{torch.get_num_threads()} threads"
+    print(f"{model}, {turns} turns of {steps} steps each, {where}:")
     print(f"a step of theirs takes {middle:.2f} times that of ours (8 of 10 turns: {low:.2f} to {high:.2f})")
     print(f"\n{'milliseconds a step, median':<30}{'theirs':>9}{'ours':>9}")
     for phase, one, other in zip(PHASES, phases["theirs"], phases["ours"], strict=True):
         print(f"{phase:<30}{1e3 * one:>9.1f}{1e3 * other:>9.1f}")
     print(f"{'all':<30}{1e3 * sum(phases['theirs']):>9.1f}{1e3 * sum(phases['ours']):>9.1f}")
+    of_phase = {name: dict(zip(PHASES, found, strict=True)) for name, found in phases.items()}
+    return {"model": model, "where": where, "ratios": ratios, "step_s": took, "phases_s": of_phase}
 
 
 def quality(model: str, frames: Frames, recipe: Recipe, files: list[Path]) -> None:
@@ -190,6 +209,8 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=10, help="turns of each side (default: 10)")
     parser.add_argument("--steps", type=int, default=20, help="steps a turn (default: 20)")
     parser.add_argument("--frames", type=int, default=132, help="frames of the clip that are used (default: 132)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the steps (default: cpu)")
+    parser.add_argument("--json", type=Path, help="a file for what the turns took, too")
     parser.add_argument("--quality", type=int, default=0, metavar="EPOCHS", help="train both for so many epochs")
     options = parser.parse_args()
     spec = spec_of(options.model)
@@ -198,7 +219,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = authors.written(frames, Path(folder))
         if options.turns:
-            compare(options.model, frames, recipe, files, options.turns, options.steps)
+            found = compare(options.model, frames, recipe, files, options.device, options.turns, options.steps)
+            if options.json:
+                options.json.write_text(json.dumps(found))
         if options.quality:
             quality(options.model, frames, recipe, files)
 

@@ -56,6 +56,7 @@ class Authors:
     pictures: Pictures
     recipe: Recipe
     workers: int = WORKERS
+    place: str = "cpu"
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The frames of an epoch in the order that ours has, so that only the arithmetic differs."""
@@ -71,8 +72,8 @@ class Authors:
 
     def step(self, target_B3HW: Tensor, indices: Tensor, epoch: float) -> None:
         """One step at a fractional epoch."""
-        predicted = self.model(positions(indices, len(self.pictures.files)))
-        loss = fusion6(predicted, target_B3HW)
+        predicted = self.model(positions(indices, len(self.pictures.files)).to(self.place))
+        loss = fusion6(predicted, target_B3HW.to(self.place))
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate * factor(epoch, self.recipe.epochs, self.recipe.warmup_share)
         self.optimiser.zero_grad()
@@ -87,10 +88,10 @@ def fusion6(predicted_B3HW: Tensor, target_B3HW: Tensor) -> Tensor:
     return 0.7 * (predicted_B3HW - target_B3HW).abs().mean() + 0.3 * (1 - similarity)
 
 
-def begun(spec: Spec, files: Sequence[Path], recipe: Recipe, workers: int = WORKERS) -> Authors:
+def begun(spec: Spec, files: Sequence[Path], recipe: Recipe, workers: int = WORKERS, place: str = "cpu") -> Authors:
     """A run before its first step, at the weights that ours begins with."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = network_of(spec)
+        model = network_of(spec).to(place)
     optimiser = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, betas=(0.5, 0.999))
-    return Authors(model, optimiser, Pictures(files), recipe, workers)
+    return Authors(model, optimiser, Pictures(files), recipe, workers, place)
