@@ -9,6 +9,7 @@ import platform
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from nervbench import errors, plugins, stats
 from nervbench.device.base import Device, WithSettings
 from nervbench.measure import checks
 from nervbench.records import STRICT, Environment, Result, Status
-from nervbench.runtime.base import Runtime, WithNotes
+from nervbench.runtime.base import Runtime, Session, WithNotes
 from nervbench.sweep.compare import Comparison
 from nervbench.sweep.jobs import CaseJob, said
 from nervbench.sweep.operators import profile
@@ -49,7 +50,11 @@ NO_ROOM = os.strerror(errno.ENOSPC).lower()
 TRACEBACK_LINES = 12
 
 
-def run_case(job: CaseJob) -> Result:
+Taking = Callable[[CaseJob, Device, Session, float], Taken]
+"""Times an open session; the seconds are those that opening it took."""
+
+
+def run_case(job: CaseJob, taking: Taking = take) -> Result:
     """Measure one case; every ending is a Result, but that of a disk that is full: raises OutputError."""
     result = Result(
         case=job.case,
@@ -62,7 +67,7 @@ def run_case(job: CaseJob) -> Result:
         device = _device(job.device)
         runtime: Runtime = plugins.load(plugins.RUNTIMES, job.case.runtime)
         result = dataclasses.replace(result, environment=_environment(runtime, job, device))
-        return _measured(result, job, device, runtime)
+        return _measured(result, job, device, runtime, taking)
     except errors.NervbenchError as error:
         _stop_where_full(error)
         return dataclasses.replace(result, status=_status(error), reason=said(error))
@@ -82,14 +87,14 @@ def _device(name: str) -> Device:
     return device
 
 
-def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime) -> Result:
-    result = _timed(result, job, device, runtime)
+def _measured(result: Result, job: CaseJob, device: Device, runtime: Runtime, taking: Taking) -> Result:
+    result = _timed(result, job, device, runtime, taking)
     if job.profile and result.status is Status.OK:
         return dataclasses.replace(result, profile=profile(job, runtime, stats.median(result.samples_s) or 1.0))
     return result
 
 
-def _timed(result: Result, job: CaseJob, device: Device, runtime: Runtime) -> Result:
+def _timed(result: Result, job: CaseJob, device: Device, runtime: Runtime, taking: Taking) -> Result:
     began = device.now()
     with runtime.open(job.opening) as session:
         load_s = device.now() - began
@@ -97,7 +102,7 @@ def _timed(result: Result, job: CaseJob, device: Device, runtime: Runtime) -> Re
             notes = (*result.artifact.notes, *session.notes)
             result = dataclasses.replace(result, artifact=dataclasses.replace(result.artifact, notes=notes))
         # A published protocol counts the very first call, so what it times is verified after it.
-        taken = take(job, device, session, load_s) if job.case.protocol != STRICT else None
+        taken = taking(job, device, session, load_s) if job.case.protocol != STRICT else None
         when = "after" if taken else "before"
         comparison = Comparison(job)
         for start in job.prepared.starts:
@@ -112,7 +117,7 @@ def _timed(result: Result, job: CaseJob, device: Device, runtime: Runtime) -> Re
             return dataclasses.replace(
                 result, status=Status.WRONG_OUTPUT, reason=scored.wrong, quality=scored.quality()
             )
-        return _judged(result, job, taken or take(job, device, session, load_s), comparison, scored)
+        return _judged(result, job, taken or taking(job, device, session, load_s), comparison, scored)
 
 
 def _judged(result: Result, job: CaseJob, taken: Taken, comparison: Comparison, scored: Scored | None) -> Result:

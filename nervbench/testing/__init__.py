@@ -1,0 +1,1 @@
+"""Decode benchmarks in pytest, see :mod:`nervbench.testing.plugin`."""
