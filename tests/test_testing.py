@@ -20,6 +20,8 @@ pytest_plugins = ["pytester"]
 
 CASE = "nerv-xs/fp32/ov/b1"
 DECODES = """
+import pytest
+@pytest.mark.benchmark(group="mine")
 def test_it(decode_case):
     row = decode_case({case!r}, weights="seeded:0", clip="bigbuckbunny:4")
     assert row.samples_s
@@ -57,6 +59,7 @@ def test_measures(pytester: pytest.Pytester, saved: Callable[[], dict[str, Any]]
     assert benchmark["stats"]["rounds"] >= 5
     assert 0.001 < benchmark["stats"]["median"] < 10
     assert benchmark["options"]["timer"].endswith("synchronised_clock")
+    assert benchmark["group"] == "mine"
     assert extra["case"] == CASE
     assert [row.case.name for row in store.read(baseline)] == [CASE]
     assert extra["fidelity"]["before_frames"]

@@ -60,9 +60,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Benchmarks of this fixture have the device's clock."""
+    """Benchmarks of this fixture have the device's clock, unless they say otherwise."""
     if FIXTURE in getattr(item, "fixturenames", ()) and item.config.pluginmanager.hasplugin("benchmark"):
-        item.add_marker(pytest.mark.benchmark(timer=clock_of(item.config.getoption("--nervbench-device"))))
+        own = item.get_closest_marker("benchmark")
+        options = {"timer": clock_of(item.config.getoption("--nervbench-device")), **(own.kwargs if own else {})}
+        item.add_marker(pytest.mark.benchmark(**options), append=False)
 
 
 @pytest.hookimpl(optionalhook=True)

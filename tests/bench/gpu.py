@@ -101,7 +101,7 @@ def steps(out: Path) -> tuple[Step, ...]:
 
     return (
         Step("ceilings", ("nervbench", "doctor", "--device", "cuda", "--probe", "--json")),
-        Step("decode", (*run, str(out / "decode")), is_done=lambda out: measured()(out / "decode")),
+        Step("decode", (*run, str(out / "decode")), film, is_done=lambda out: measured()(out / "decode")),
         Step(
             "encode-ratio",
             ("tests.bench.train", "--model", "nerv-s", "--device", "cuda", "--json", str(out / "encode-ratio.json")),
@@ -114,6 +114,7 @@ def steps(out: Path) -> tuple[Step, ...]:
         Step(
             "contended",
             (*run, str(out / "contended"), "--only", eager),
+            film,
             is_done=lambda out: measured(eager)(out / "contended"),
             beside=NEIGHBOUR,
         ),
