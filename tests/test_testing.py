@@ -94,6 +94,10 @@ def test_baseline(tmp_path: Path) -> None:
     with pytest.raises(pytest.fail.Exception, match=r"cannot be compared with .*OMP_NUM_THREADS"):
         hold(row(1.0, environment=other), tmp_path, 0.03, node)
 
+    own = dataclasses.replace(STACK, versions={**STACK.versions, "nervbench": "9.9"})
+    with pytest.raises(pytest.fail.Exception, match=r"takes 9\.000 times"):
+        hold(row(9.0, environment=own), tmp_path, 0.03, node)
+
     newer = dataclasses.replace(STACK, versions={**STACK.versions, "torch": "3.0"})
     hold(row(9.0, environment=newer), tmp_path, 0.03, node)
     assert len(list(tmp_path.glob("*.jsonl"))) == 2, "another stack has another baseline"

@@ -163,7 +163,8 @@ def said(row: Result) -> dict[str, Any]:
 def hold(row: Result, folder: Path, fail_on: float, node: pytest.Item) -> None:
     """Hold a row against the baseline of its device and stack; without one it becomes that."""
     versions = row.environment.versions if row.environment else {}
-    stack = hashlib.sha256(repr(sorted(versions.items())).encode()).hexdigest()[:8]
+    others = sorted(item for item in versions.items() if item[0] not in OWN_VERSION)
+    stack = hashlib.sha256(repr(others).encode()).hexdigest()[:8]
     path = folder / f"{device_slug([row])}-{stack}.jsonl"
     same = (row.case.name, row.case.weights)
     runs = [each for each in store.read(path) if (each.case.name, each.case.weights) == same] if path.exists() else []

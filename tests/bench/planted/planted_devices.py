@@ -13,7 +13,6 @@ import time
 from typing import Any
 
 import numpy as np
-from planted_turns import turns  # type: ignore[import-not-found]  # beside this file, which is on the path
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nervbench.device.base import Counters
@@ -78,6 +77,9 @@ class Planted(CpuDevice):
             setattr(TorchSession, "fetch", lambda session: copied(fetch(session)))  # noqa: B010
         if DELAY in os.environ:
             Delayed(float(os.environ[DELAY])).__enter__()  # type: ignore[no-untyped-call]
+        # Beside this file, in a folder that is on the path of whoever opens this device.
+        from planted_turns import turns  # type: ignore[import-not-found]  # noqa: PLC0415
+
         self.turns = turns()
         if self.turns:
             setattr(take, "Sampling", functools.partial(Sampling, period_s=WATCHED_S))  # noqa: B010
