@@ -32,7 +32,7 @@ def test_every_ending(tmp_path: Path) -> None:
         Step("well", ("well",)),
         Step("badly", ("badly",)),
         Step("lacking", ("well",), ("no_such_module",)),
-        Step("pieces", ("a_bit", str(kept)), is_done=lambda _: len(kept.read_text()) == 2),
+        Step("pieces", ("a_bit", str(kept)), is_done=lambda: len(kept.read_text()) == 2),
         Step("endless", ("endless",)),
         Step("late", ("well",)),
     ]

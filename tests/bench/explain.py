@@ -7,9 +7,9 @@ several models. Two rows are measured and explained, A without and B with the ch
 is measured by other rows, in other processes: that is the truth; of two, what each does by itself and on top of the
 other, the mean, as the split is to be. Where nothing is planted, no cause is to be claimed.
 
-All pairs of one model on one machine are measured at the same time, by processes that take turns of a tenth of a
-second: a virtual machine may be half as fast again in one second as in the next, without anything that tells. What
-others had of the processors is counted in a row's own turns. A is the same in these pairs; the truth is of others.
+All pairs of one model on one machine are measured at the same time, by processes that take short turns: a virtual
+machine may be half as fast again in one second as in the next, without anything that tells. What others had of the
+processors is counted in a row's own turns. A is the same in these pairs; the truth is of other processes.
 
 Every pair is kept as a line of ``reports/proof.jsonl``, those of a block at its end: run it again to go on.
 """
@@ -270,8 +270,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PLANTED), os.environ.get("PYTHONPATH", "")])
     version = hashlib.sha256("".join(map(inspect.getsource, EXPLAINS)).encode()).hexdigest()[:12]
-    lines = [line for line in proof.read(KEPT_IN) if line.version == version]
-    done = {line.pair for line in lines}
+    done = {line.pair for line in proof.read(KEPT_IN) if line.version == version}
     wanted = [
         block
         for block in blocks(given.n)
@@ -284,9 +283,8 @@ def main() -> None:
         for block in wanted:
             for line in measured(block, workshop, version, given.stolen):
                 store.append_line(KEPT_IN, proof.to_line(line))
-                lines.append(line)
                 tell(line)
-    for what, count, of in proof.counted(lines):
+    for what, count, of in proof.counted([line for line in proof.read(KEPT_IN) if line.version == version]):
         print(f"{what}: {count} of {of}")
 
 

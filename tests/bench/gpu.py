@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import dataclasses
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -32,6 +31,7 @@ from nervbench.sweep.process import last_words
 
 OK, PARTIAL, UNSUPPORTED, FAILED = "OK", "PARTIAL", "UNSUPPORTED", "FAILED"
 QUEUE, BENCH = "queue.jsonl", Path("gpu.toml")
+SCHEMA = 1
 LEAST_S = 20.0
 """No step begins when less is left."""
 GRACE_S = 30.0
@@ -53,7 +53,7 @@ class Step:
     name: str
     words: tuple[str, ...]
     needs: tuple[str, ...] = ()
-    is_done: Callable[[Path], bool] = lambda _out: True
+    is_done: Callable[[], bool] = lambda: True
     beside: str = ""
 
 
@@ -66,6 +66,7 @@ class Ended:
     reason: str
     wall_s: float
     command: str
+    schema: int = SCHEMA
 
     @property
     def key(self) -> tuple[str]:
@@ -74,18 +75,14 @@ class Ended:
 
 
 def from_line(text: str) -> Ended:
-    """One line of the queue."""
-    return Ended(**json.loads(text))
+    """One line of the queue; raises ResultsError where it is none."""
+    return store.valid(text, Ended, SCHEMA)
 
 
-def measured(only: str = "") -> Callable[[Path], bool]:
-    """Whether every case of ``gpu.toml`` has its row."""
-
-    def is_done(out: Path) -> bool:
-        cases = config.cases(config.load(BENCH, MODELS, plugins.names(plugins.RUNTIMES)))
-        return not remaining(config.select(cases, only) if only else cases, out / RESULTS)
-
-    return is_done
+def measured(folder: Path, only: str = "") -> bool:
+    """Whether every case of ``gpu.toml`` has its row there."""
+    cases = config.cases(config.load(BENCH, MODELS, plugins.names(plugins.RUNTIMES)))
+    return not remaining(config.select(cases, only) if only else cases, folder / RESULTS)
 
 
 def steps(out: Path) -> tuple[Step, ...]:
@@ -101,7 +98,7 @@ def steps(out: Path) -> tuple[Step, ...]:
 
     return (
         Step("ceilings", ("nervbench", "doctor", "--device", "cuda", "--probe", "--json")),
-        Step("decode", (*run, str(out / "decode")), film, is_done=lambda out: measured()(out / "decode")),
+        Step("decode", (*run, str(out / "decode")), film, is_done=lambda: measured(out / "decode")),
         Step(
             "encode-ratio",
             ("tests.bench.train", "--model", "nerv-s", "--device", "cuda", "--json", str(out / "encode-ratio.json")),
@@ -115,7 +112,7 @@ def steps(out: Path) -> tuple[Step, ...]:
             "contended",
             (*run, str(out / "contended"), "--only", eager),
             film,
-            is_done=lambda out: measured(eager)(out / "contended"),
+            is_done=lambda: measured(out / "contended", eager),
             beside=NEIGHBOUR,
         ),
     )
@@ -157,7 +154,7 @@ def done(step: Step, out: Path, left_s: float) -> Ended:
         return Ended(step.name, PARTIAL, f"the time was over after {wall_s:.0f} s", wall_s, command)
     if code not in (0, CASE_FAILED):
         return Ended(step.name, FAILED, f"exit code {code}{last_words(log)}", wall_s, command)
-    if not step.is_done(out):
+    if not step.is_done():
         return Ended(step.name, PARTIAL, f"there is more{last_words(log)}", wall_s, command)
     return Ended(step.name, OK, "a case did not end well: see its row" if code else "", wall_s, command)
 
@@ -168,6 +165,10 @@ def _waited_for(process: subprocess.Popen[bytes], left_s: float) -> tuple[int, b
         return process.wait(left_s), False
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGINT)
+    except KeyboardInterrupt:  # which reaches only this process
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(GRACE_S)
+        raise
     try:
         return process.wait(GRACE_S), True
     except subprocess.TimeoutExpired:
@@ -188,7 +189,7 @@ def work_through(queue: Sequence[Step], out: Path, budget_s: float) -> list[Ende
             ended.setdefault(step.name, Ended(step.name, PARTIAL, "not begun: the time was over", 0.0, ""))
             continue
         ended[step.name] = found = done(step, out, left_s)
-        store.append_line(kept, json.dumps(dataclasses.asdict(found)))
+        store.append_line(kept, store.line_of(dataclasses.asdict(found), f"the step {found.step}"))
         print(f"{found.step}: {found.status} {found.reason}", flush=True)
     return [ended[step.name] for step in queue]
 

@@ -89,7 +89,7 @@ def neighbours_of(machine: Machine) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 @dataclass
 class Turns:
-    """Lets the processes of a pair go on, one at a time; a neighbour computes in the turns of its process."""
+    """Lets processes go on, one at a time; a neighbour computes in the turns of its process."""
 
     listener: Listener
     chance: random.Random
