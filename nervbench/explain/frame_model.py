@@ -50,10 +50,14 @@ PROBED_ALIKE, LAUNCHED_ALIKE = math.log(1.25), math.log(1.5)
 OTHERS_SHARE = 0.05
 """Where others had more of the processors on one side than on the other by so much, they are why it is slower."""
 HALF = 2.0
-"""Who shares a processor has half of it, so what others had of one was shared for twice as long. Threads that wait for
-each other are as slow as the slowest: at most by what others had of all processors, one after the other."""
+"""Who shares a device has half of it, so what others had of it was shared for twice as long."""
+SHARED_SD = 0.4
+"""As ``SHARE_SD``, of contention: by how much threads wait for each other is not known of a runtime (with half of two
+processors taken a frame took 2.3 to 3.9 times as long here, and one thread's twice as long)."""
 FAULTING = 0.02
 """Page faults whose difference takes a smaller share of a frame are no cause."""
+MOST_TAKEN = 0.9
+"""Of a processor: more than this is said to have been taken only where a counter is wrong."""
 SLOWED = math.log(1.1)
 """A yardstick that differs by less from the probe's says nothing."""
 SHARE_SD, LEAST_SD, CORES_SD = 0.3, 0.03, 0.15
@@ -117,7 +121,7 @@ def suspects(a: Result, b: Result, stack: Sequence[str]) -> tuple[list[Found], l
     found = []
     for cause in causes:
         middle = (onward[cause] - back[cause]) / 2
-        sd = SHARE_SD * abs(middle) + (CORES_SD if cause == CORES else LEAST_SD)
+        sd = (SHARED_SD if cause == CONTENTION else SHARE_SD) * abs(middle) + (CORES_SD if cause == CORES else LEAST_SD)
         found.append(Found(cause, middle, sd, _evidence(cause, a, b, values)))
     return found, left_out
 
@@ -191,15 +195,31 @@ def figures(result: Result, other: Result) -> dict[str, float]:
     if fp32 and convolved:
         known["efficiency"] = convolved / fp32
     if telemetry and telemetry.yardstick_s and ceilings.yardstick_s:
-        busy = abs(others(result) - others(other)) > OTHERS_SHARE  # then by the mean, for others come and go
+        busy = abs(others(result) - others(other)) > OTHERS_SHARE
         seen, unhindered_s = telemetry.yardstick_s, _unhindered_s(result, other)
-        ratio = (fmean if busy else median)(seen) / unhindered_s
-        most = 1 + HALF * (device.threads or 1) * others(result)
-        known |= {"shared": min(max(1.0, ratio), most) if busy else 1.0, "slowed": 1.0 if busy else ratio}
+        ratio = median(seen) / unhindered_s
+        known |= {
+            "shared": _shared(result, fmean(seen) / unhindered_s) if busy else 1.0,
+            "slowed": 1.0 if busy else ratio,
+        }
         if not busy and len(seen) > 1:
             halves = [median(seen[: len(seen) // 2]), median(seen[len(seen) // 2 :])]
             known |= {"slowed least": min(halves) / unhindered_s, "slowed most": max(halves) / unhindered_s}
     return {name: float(value) for name, value in known.items() if value}
+
+
+def _shared(result: Result, ratio: float) -> float:
+    """How many times as long a frame takes by what others had of the processors; ``ratio`` is the mean yardstick's.
+
+    Who has a share ``s`` of a processor taken from him needs ``1 / (1 - s)`` times as long. Threads of which each waits
+    for the slowest need that to the power of their number, those that take the next piece of work as they come to it
+    not more than one does: between the two, the mean of the powers. A GPU's is what the yardstick says, up to what
+    others had.
+    """
+    share, device = others(result), result.device
+    if device is None or device.kind != "cpu":
+        return min(max(1.0, ratio), 1 + HALF * share)
+    return math.pow(1 - min(share, MOST_TAKEN), -(1 + (device.threads or 1)) / 2)
 
 
 def _unhindered_s(result: Result, other: Result) -> float:
@@ -318,10 +338,10 @@ def _evidence(cause: str, a: Result, b: Result, values: tuple[Values, Values]) -
     """The figures of both sides, in words."""
     name = FIGURES[cause][0]
     before, after = (each[name] for each in values)
-    if cause in (CONTENTION, CLOCK):
-        shares = f", others had {percent(others(a))} → {percent(others(b))} of the processors"
-        words = f"yardstick {before:.2f} → {after:.2f} times that of the probe"
-        return words + (shares if cause == CONTENTION else "")
+    if cause == CONTENTION:
+        return f"others had {percent(others(a))} → {percent(others(b))} of the processors"
+    if cause == CLOCK:
+        return f"yardstick {before:.2f} → {after:.2f} times that of the probe"
     if cause == EFFICIENCY and before > FASTER_THAN_PRODUCT:
         return f"convolution {prefixed(before, 'FLOP/s')} → {prefixed(after, 'FLOP/s')} a thread"
     if cause == EFFICIENCY:
