@@ -78,8 +78,8 @@ class Sampling:
             return
         try:
             answer, _none = self.process.communicate(timeout=STOP_S)  # which closes its standard input first
-            self.meanwhile = Meanwhile(**json.loads(answer))
-        except (subprocess.TimeoutExpired, ValueError, TypeError) as error:
+            self.meanwhile = _read(answer)
+        except (subprocess.TimeoutExpired, ValueError, TypeError, KeyError) as error:
             self.process.kill()
             self.process.communicate()
             self.failure = f"the sampler ended with code {self.process.returncode} and no answer ({error})"
@@ -90,6 +90,13 @@ def cost(seconds: float = 5.0, period_s: float = PERIOD_S) -> Meanwhile | None:
     with Sampling(os.getpid(), period_s) as sampling:
         time.sleep(seconds)
     return sampling.meanwhile
+
+
+def _read(answer: bytes) -> Meanwhile:
+    """What the other process wrote."""
+    fields = json.loads(answer)
+    over_time = {name: (tuple(at_s), tuple(values)) for name, (at_s, values) in fields.pop("over_time").items()}
+    return Meanwhile(**fields, over_time=over_time)
 
 
 def _sleepless() -> float:
@@ -111,8 +118,8 @@ def watch(
     while the machine is suspended; a gap is how much more has passed on it than was to be waited.
     """
     seen = Seen()
-    before, woke = monotonic(), sleepless()
-    due = before + period_s
+    began = before = monotonic()
+    woke, due = sleepless(), before + period_s
     while True:
         over = closed(max(0.0, due - monotonic()))
         now, awake = monotonic(), sleepless()
@@ -120,7 +127,7 @@ def watch(
         if over:
             return seen
         for source in sources:
-            seen.add(source.now())
+            seen.add(source.now(), now - began)
         seen.samples += 1
         before, woke = now, awake
         due += period_s * (1 + max(0, math.floor((now - due) / period_s)))

@@ -13,20 +13,22 @@ from nervbench.device.gpu_readings import REASONS
 
 @dataclass
 class Seen:
-    """Readings of what holds now, by name, why some are missing, and how late the latest one was."""
+    """Readings of what holds now, by name, and when each was; why some are missing; how late the latest one was."""
 
     values: dict[str, list[float]] = field(default_factory=dict)
+    at_s: dict[str, list[float]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     samples: int = 0
     longest_gap_s: float = 0.0
 
-    def add(self, readings: Mapping[str, Reading]) -> None:
-        """One reading of each."""
+    def add(self, readings: Mapping[str, Reading], at_s: float = 0.0) -> None:
+        """One reading of each, so many seconds after the start."""
         for name, reading in readings.items():
             if isinstance(reading, str):
                 self.missing[name] = reading
             else:
                 self.values.setdefault(name, []).append(reading)
+                self.at_s.setdefault(name, []).append(at_s)
 
 
 def record(
@@ -52,7 +54,19 @@ def record(
             grown[name] = max(0, after - before)
     fields |= {name: grown[total] for name, total in GROWN.items() if total in grown}
     fields |= {name: grown[total] / processors_s for name, total in SHARES.items() if total in grown}
-    return fields | {"missing": missing}
+    over_time = {
+        name: (_thinned(seen.at_s[reading]), _thinned(seen.values[reading]))
+        for name, reading in OVER_TIME.items()
+        if reading in seen.values
+    }
+    return fields | {"over_time": over_time, "missing": missing}
+
+
+def _thinned(values: Sequence[float]) -> tuple[float, ...]:
+    """At most ``POINTS`` of them: means of as many neighbours as it takes, to six digits."""
+    together = -(-len(values) // POINTS)
+    parts = (values[start : start + together] for start in range(0, len(values), together))
+    return tuple(float(f"{_mean(part):.6g}") for part in parts)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -98,6 +112,18 @@ SUMMARIES: dict[str, tuple[str, Callable[[Sequence[float]], Any]]] = {
     "gpu_other_processes": ("gpu_other_processes", max),
 }
 """Field of the record: the reading it is of, and how it is made of many."""
+
+POINTS = 120
+OVER_TIME = {
+    "clock_hz": "clock",
+    "cpu_temperature_celsius": "cpu_temperature",
+    "memory_available_bytes": "memory_available",
+    "gpu_busy_share": "gpu_busy",
+    "gpu_sm_clock_hz": "gpu_sm_clock",
+    "gpu_power_w": "gpu_power",
+    "gpu_temperature_celsius": "gpu_temperature",
+}
+"""What is kept as time passed: its name, and the reading."""
 
 GROWN = {
     "cpu_energy_j": "cpu_energy",

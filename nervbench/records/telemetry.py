@@ -20,6 +20,7 @@ class Meanwhile:
     (``others…``, ``steal…``) are of all that the worker may use. Faults and switches are the worker's, swap is the
     machine's. ``p10`` and ``p90`` are the nearest readings; a quantity without such a word is a mean or a total.
     ``gpu_throttle`` is the share of the readings at which each reason held the clocks down.
+    ``over_time`` has what was read and when, in seconds after the watching began, with the samples: warm-up included.
     A key of ``missing`` is the beginning of the names that are None, or were at some readings, with the reason.
     """
 
@@ -58,6 +59,7 @@ class Meanwhile:
     gpu_pcie_rx_bytes_per_s: float | None = None
     gpu_pcie_tx_bytes_per_s: float | None = None
     gpu_other_processes: int | None = None
+    over_time: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
 

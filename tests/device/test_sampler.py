@@ -19,7 +19,7 @@ from nervbench import store
 from nervbench.device import sampler
 from nervbench.device.base import Reading
 from nervbench.device.sampler import Sampling, cost, watch
-from nervbench.device.summary import Seen, record
+from nervbench.device.summary import POINTS, Seen, record
 from nervbench.records import Meanwhile, Result, Status, Telemetry, case_of
 from tests.waiting import gone
 
@@ -247,6 +247,7 @@ def test_schedule() -> None:
 
     assert clock.read_at == pytest.approx([1.0, 2.25, 5.5, 6.0])
     assert seen.samples == len(seen.values["clock"]) == 4
+    assert seen.at_s["clock"] == pytest.approx(clock.read_at)
     assert seen.longest_gap_s == pytest.approx(2.5)
 
 
@@ -275,6 +276,19 @@ def test_summary() -> None:
         "gpu_power": "NVML: Not Supported",
         "swap_in": "the counter went back, from 9 to 8",
     }
+
+
+def test_over_time() -> None:
+    """Readings are kept with their moments; of very many, the means of neighbours."""
+    seen = Seen(samples=POINTS)
+    for number in range(2 * POINTS + 2):
+        seen.add({"clock": 1e9 + number, "gpu_power": "NVML: Not Supported"}, at_s=float(number))
+    kept = record(seen, {}, {}, 1.0)["over_time"]
+
+    assert kept.keys() == {"clock_hz"}
+    at_s, clocks = kept["clock_hz"]
+    assert len(at_s) == len(clocks) == (2 * POINTS + 2 + 2) // 3
+    assert at_s[:2] == (1.0, 4.0)
 
 
 def test_no_others() -> None:
