@@ -57,6 +57,7 @@ KEYS = (
     "doubts",
     "profile",
     "wall_s",
+    "place",
 )
 """The keys of a line, in its order."""
 
@@ -103,6 +104,8 @@ def _impossible(result: Result) -> Iterator[str]:
             yield f"telemetry.playback.rate_hz: {played.rate_hz:g}; a display has a rate over 0"
         if len(played.ticks) != len(played.late_s):
             yield f"telemetry.playback: {len(played.ticks)} ticks, but {len(played.late_s)} entries in late_s"
+    if seen and seen.meanwhile and any(len(at_s) != len(found) for at_s, found in seen.meanwhile.over_time.values()):
+        yield "telemetry.meanwhile.over_time: not as many moments as readings"
     if seen and (stages := seen.stages) and not len(stages.decode_s) == len(stages.fetch_s) == len(stages.write_s):
         yield "telemetry.stages: decode_s, fetch_s and write_s have not the same number of entries"
     if (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from nervbench.config import Bench
     from nervbench.records import Case, Scale
     from nervbench.sweep.local import Event, Plan
+    from nervbench.sweep.on_ray import Place
 
 SOME_CASE_FAILED = 4
 RULES = "rules.json"
@@ -47,11 +50,17 @@ WIDE = 160  # columns where the output is a file or a pipe: no name of a case is
 @click.option("--scale", type=click.Choice(SCALES), help="Of a suite: small is for two cores.  [default: small]")
 @click.option(
     "--device",
-    "place",
-    type=click.Choice(PLACES),
+    "devices",
     default=PLACES[0],
     show_default=True,
-    help="Where the cases run, or a suite trains.",
+    metavar="[cpu|cuda]",
+    help="Where the cases run, or a suite trains. With --on ray several, by a label of their nodes: cpu,cuda:T4",
+)
+@click.option(
+    "--on",
+    "cluster",
+    metavar="ray[://HOST:PORT]",
+    help="Measure on the nodes of a Ray cluster: each case on one that has the device.  [default: this machine]",
 )
 @click.option("--clip", help="Of a suite: a video of your own; film.mp4:132 is its first 132 frames.")
 @click.option("--profile", is_flag=True, help="Time the operators of every case too, after its samples.")
@@ -70,7 +79,8 @@ def command(
     cache: Path | None,
     budget: float | None,
     scale: Scale | None,
-    place: str,
+    devices: str,
+    cluster: str | None,
     clip: str | None,
     profile: bool,
     checkpoints: tuple[Path, ...],
@@ -86,6 +96,7 @@ def command(
     \b
     Example:  nervbench run --only 'nerv-xs/*' --out runs/first
               nervbench run suite:new-dataset --clip film.mp4
+              nervbench run --on ray --device cuda:T4,cuda:A100 --out runs/two-cards
     """  # noqa: D301 (click wants the character)
     import platformdirs
     from rich.console import Console
@@ -94,10 +105,12 @@ def command(
     from nervbench.records import FAILED
     from nervbench.report import pages, terminal
     from nervbench.store import read
-    from nervbench.sweep.local import RESULTS, Plan, execute, locked, remaining
+    from nervbench.sweep.local import RESULTS, Plan, locked
 
     kept = cache or platformdirs.user_cache_path("nervbench")
-    if name := _suite_named(bench, only or budget or profile, scale, clip, checkpoints):
+    places, address = _places(devices, cluster)
+    place = devices if cluster is None else PLACES[0]
+    if name := _suite_named(bench, only or budget or profile or cluster, scale, clip, checkpoints):
         from nervbench.cli._suite import run_suite
         from nervbench.sweep.suite import SuiteOrder
 
@@ -106,27 +119,73 @@ def command(
     wanted, cases = _cases(Path(bench), only)
     folder = _folder(out, resume)
     with locked(folder):
-        left = remaining(cases, folder / RESULTS)
+        plan = Plan(wanted, cases, len(cases), folder, kept.resolve(), place, profile)
+        total = len(cases) * max(1, len(places))
+        left, events = _events(plan, places, address)
         _keep_rules(wanted, folder, place)
         writable_folder(kept)
-        plan = Plan(wanted, left, len(cases), folder, kept.resolve(), place, profile)
-        tell = Teller(plan)
-        options = {"--only": only, "--cache": cache, "--device": place if place != PLACES[0] else None}
+        tell = Teller(left, total)
+        options = {"--only": only, "--cache": cache, "--on": cluster}
+        options |= {"--device": devices if devices != PLACES[0] else None}
         words = ["nervbench", "run", bench, "--out", folder, "--resume", *(["--profile"] if profile else [])]
         words += [word for option, value in options.items() if value for word in (option, value)]
         until = time.monotonic() + budget if budget else math.inf
         with resumable(words):
-            for event in execute(plan):
+            for event in events:
                 tell(event)
-                if event.result and event.done < plan.total and time.monotonic() > until:
-                    left_over = f"{plan.total - event.done} of {plan.total} cases are left"
-                    click.echo(f"the time is over, {left_over}; {go_on_with(words)}", err=True)
+                left -= event.result is not None
+                if event.result and left and time.monotonic() > until:
+                    click.echo(f"the time is over, {left} of {total} cases are left; {go_on_with(words)}", err=True)
                     break
+            else:
+                if left:
+                    click.echo(f"no node is left for {left} of {total} cases; {go_on_with(words)}", err=True)
+        if not (folder / RESULTS).exists():  # every node was lost before the first case ended
+            return SOME_CASE_FAILED
         page = pages.write(folder)
     results = read(folder / RESULTS)
     Console(width=None if sys.stdout.isatty() else WIDE).print(terminal.table(results))
-    click.echo(f"report: {page}")
-    return SOME_CASE_FAILED if any(result.status in FAILED for result in results) else 0
+    click.echo(f"report: {page} and {page.with_suffix('.html').name}")
+    lost = bool(left and places and time.monotonic() <= until)
+    return SOME_CASE_FAILED if lost or any(result.status in FAILED for result in results) else 0
+
+
+def _places(devices: str, cluster: str | None) -> tuple[tuple[Place, ...], str | None]:
+    """What is asked for on a cluster, and its address as Ray takes it; nothing without a cluster.
+
+    Raises ConfigError where it cannot be meant.
+    """
+    from nervbench.errors import ConfigError, unknown
+
+    if cluster is None:
+        if devices not in PLACES:
+            msg = f"{unknown('device', devices, PLACES)} (several, and labels such as cuda:T4, go with --on ray)"
+            raise ConfigError([msg])
+        return (), None
+    way, colon, address = cluster.partition(":")
+    if way != "ray" or (colon and not address.strip("/")):
+        msg = (
+            f"{cluster!r} is no cluster; --on ray (the one of this machine, or of RAY_ADDRESS), ray://HOST:PORT (Ray "
+            "Client), or ray:HOST:PORT (asked from one of its nodes)"
+        )
+        raise ConfigError([msg])
+    from nervbench.sweep.on_ray import place_of
+
+    places = tuple(dict.fromkeys(place_of(text.strip()) for text in devices.split(",")))
+    return places, (cluster if address.startswith("//") else address) or None
+
+
+def _events(plan: Plan, places: tuple[Place, ...], address: str | None) -> tuple[int, Iterator[Event]]:
+    """How many cases are left to do, here or for each place on a cluster, and what happens as they are done."""
+    from nervbench.sweep.local import RESULTS, execute, remaining
+
+    if places:
+        from nervbench.sweep import on_ray
+
+        plans = {place: on_ray.plan_of(plan, place) for place in places}
+        return sum(len(each.cases) for each in plans.values()), on_ray.execute(plans, address)
+    left = remaining(plan.cases, plan.out / RESULTS)
+    return len(left), execute(dataclasses.replace(plan, cases=left))
 
 
 class Teller:
@@ -136,8 +195,8 @@ class Teller:
     timed.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._already = plan.total - len(plan.cases)
+    def __init__(self, left: int, total: int) -> None:
+        self._already = total - left
         self._began = time.monotonic()
 
     def __call__(self, event: Event) -> None:
@@ -170,7 +229,7 @@ def _suite_named(bench: str, *options: object) -> str | None:
             raise ConfigError([msg])
         return None
     if only:
-        msg = "--only, --budget and --profile are of the cases of a bench.toml; a suite is done as a whole"
+        msg = "--only, --budget, --profile and --on are of the cases of a bench.toml; a suite is done as a whole, here"
         raise ConfigError([msg])
     return bench.removeprefix("suite:")
 

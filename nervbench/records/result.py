@@ -63,6 +63,7 @@ class Result:
 
     A case that ended otherwise than OK while it was timed keeps those until then, with the doubt ``cut_off``: they
     are no result. ``wall_s`` are the seconds of its process, from start to end; None where none was started.
+    ``place`` is what it asked for where many machines measured (``cuda:T4``); None on the machine that was asked.
     """
 
     case: Case
@@ -79,4 +80,5 @@ class Result:
     doubts: tuple[Doubt, ...] = ()
     profile: Profile | None = None
     wall_s: float | None = None
+    place: str | None = None
     schema: int = SCHEMA

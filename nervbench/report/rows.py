@@ -99,9 +99,9 @@ def latest(results: Iterable[Result]) -> list[Result]:
     """
     every = tuple(results)
     one_device = len({device_name(result) for result in every} - {""}) <= 1
-    kept: dict[tuple[str, str, str], Result] = {}
+    kept: dict[tuple[str | None, ...], Result] = {}
     for result in every:
-        key = ("" if one_device else device_name(result), result.case.name, result.case.weights)
+        key = ("" if one_device else device_name(result), result.place, result.case.name, result.case.weights)
         kept.pop(key, None)
         kept[key] = result
     return list(kept.values())
@@ -110,10 +110,10 @@ def latest(results: Iterable[Result]) -> list[Result]:
 def groups_of(results: Sequence[Result]) -> list[Group]:
     """The rows of every model and its weights, in the order in which the models first appear."""
     references = _references(results)
-    several = len({device_name(result) for result in results} - {""}) > 1
+    several = len({(device_name(result), result.place) for result in results if device_name(result)}) > 1
     members: dict[tuple[str, str], list[Row]] = {}
     for result in results:
-        label = f"{device_name(result) or '?'}: {result.case.name}" if several else result.case.name
+        label = f"{_where(result)}: {result.case.name}" if several else result.case.name
         row = _row(result, label, references.get(_reference_key(result)))
         members.setdefault((result.case.model, result.case.weights), []).append(row)
     return [
@@ -135,10 +135,11 @@ def _comparable(case: Case) -> bool:
 def usual_of(row: Row, group: Group) -> Row | None:
     """The single stream, timed strictly, of the case of a row that is apart, on the same device."""
     case, device = row.result.case, device_name(row.result)
-    wanted = (case.runtime, case.precision, case.batch, SINGLE_STREAM, device)
+    wanted = (case.runtime, case.precision, case.batch, SINGLE_STREAM, device, row.result.place)
     for usual in group.timed:
         other = usual.result.case
-        if (other.runtime, other.precision, other.batch, other.scenario, device_name(usual.result)) == wanted:
+        found = (other.runtime, other.precision, other.batch, other.scenario, device_name(usual.result))
+        if (*found, usual.result.place) == wanted:
             return usual
     return None
 
@@ -157,18 +158,24 @@ def decoding_fps(result: Result) -> float | None:
     return result.case.batch / middle if middle and middle > 0 else None
 
 
+def _where(result: Result) -> str:
+    """Device, and the place that was asked for, of rows of several."""
+    name = device_name(result) or "?"
+    return f"{name} ({result.place})" if result.place else name
+
+
 def fp32_eager(result: Result) -> bool:
     """Whether a row is of the reference that others are compared with."""
     return (result.case.runtime, result.case.precision) == ("eager", "fp32")
 
 
-def _reference_key(result: Result) -> tuple[str, str, str, int, str, str]:
+def _reference_key(result: Result) -> tuple[object, ...]:
     """What a case and its reference must have in common."""
     case = result.case
-    return device_name(result), case.model, case.weights, case.batch, case.scenario, case.protocol
+    return device_name(result), result.place, case.model, case.weights, case.batch, case.scenario, case.protocol
 
 
-def _references(results: Iterable[Result]) -> dict[tuple[str, str, str, int, str, str], float]:
+def _references(results: Iterable[Result]) -> dict[tuple[object, ...], float]:
     """The FPS of every fp32 eager case that has one."""
     return {_reference_key(result): fps for result in results if fp32_eager(result) and (fps := decoding_fps(result))}
 

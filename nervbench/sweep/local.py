@@ -63,8 +63,8 @@ class Plan:
 
 
 def remaining(cases: tuple[Case, ...], results: Path) -> tuple[Case, ...]:
-    """The cases that have no row yet."""
-    ended = {result.case for result in store.read(results)} if results.exists() else set()
+    """The cases that have no row of this machine yet."""
+    ended = {row.case for row in store.read(results) if row.place is None} if results.exists() else set()
     return tuple(case for case in cases if case not in ended)
 
 
@@ -165,13 +165,13 @@ def execute(plan: Plan, card: DeviceCard | None = None) -> Iterator[Event]:
     for case in plan.cases:
         yield Event(case.name, done, plan.total)
         job = ready.job(case, card)
-        result = job if isinstance(job, Result) else _end(job, plan.bench.limits.case_timeout_s)
+        result = job if isinstance(job, Result) else end(job, plan.bench.limits.case_timeout_s)
         store.append(plan.out / RESULTS, result)
         done += 1
         yield Event(case.name, done, plan.total, result)
 
 
-def _end(job: CaseJob, timeout_s: float) -> Result:
+def end(job: CaseJob, timeout_s: float) -> Result:
     """Bring one case to its end; where that is an early one, with what had been measured until then.
 
     Raises OutputError where there is no room for temporary files: that says nothing about the case.
