@@ -21,7 +21,7 @@ def run_suite(order: SuiteOrder, folder: Callable[[], Path], cache: Path) -> int
 
     ``folder`` makes the folder of the run; it is called when all that was asked for is found to be possible.
     """
-    from nervbench.report import suite_page, suite_read
+    from nervbench.report import pages, suite_page, suite_read
     from nervbench.sweep import suite
 
     ready = suite.ready(order)
@@ -33,10 +33,10 @@ def run_suite(order: SuiteOrder, folder: Callable[[], Path], cache: Path) -> int
         for step in suite.run(ready, out, cache):
             if line := _line(step):
                 click.echo(line, err=True)
-    page = suite_page.write(out)
+    page = pages.write(out)
     read = suite_read.read(out)
     click.echo("\n".join(suite_page.answers(read)))
-    click.echo(f"report: {page}")
+    click.echo(f"report: {page} and {page.with_suffix('.html').name}")
     return SOME_FAILED if read.failed else 0
 
 

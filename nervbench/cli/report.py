@@ -22,6 +22,8 @@ import click
 def command(folder: Path, check: bool, publish: Path | None, name: str | None) -> int:
     """Write the pages of DIR again from its results: a run's folder, or the committed folder (default: reports).
 
+    They are Markdown with figures beside it, and the same as one HTML page that needs no other file.
+
     \b
     Examples:  nervbench report runs/first
                nervbench report --check

@@ -6,16 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nervbench.records import DeviceCard, Doubt, Result
-from nervbench.report import asked, doubts, layers, meanwhile, protocols, published, stages, tables, ways
-from nervbench.report.markdown import bullets, escape, image, plain, sections, table
+from nervbench.report import (
+    asked,
+    doubts,
+    layers,
+    meanwhile,
+    pictures,
+    protocols,
+    published,
+    stages,
+    tables,
+    trade_off,
+    ways,
+)
+from nervbench.report.markdown import bullets, escape, image, plain, sections
 from nervbench.report.rows import Group, device_name, latest
 from nervbench.report.summary import cost_of, heading, size, summary
 from nervbench.report.unexplained import unexplained
 from nervbench.stats import samples_needed
 
-KINDS = ("source", "decoded", "difference")
-AMPLIFIED = 4
-"""How many times the difference pictures are amplified when they are made."""
 BUNNY = "bigbuckbunny"
 BUNNY_CREDIT = "Big Buck Bunny: (c) copyright 2008, Blender Foundation, www.bigbuckbunny.org, CC BY 3.0."
 MOST_DOUBTS = 20
@@ -25,13 +34,16 @@ MOST_DOUBTS = 20
 class Surroundings:
     """What a page links to, and the command that makes it again.
 
-    ``figures`` maps the place of a group to the path of its figure; ``pictures`` maps model, frame number and kind to
-    a path; ``profiles`` maps the label of a profiled case to the paths of its figures.
+    ``figures`` maps the place of a group to the paths of its figures by what they show; ``trade_off`` is the path of
+    that of speed against quality; ``pictures`` maps model, frame number and kind to a path, ``psnrs_db`` model and
+    frame number to what its pictures say; ``profiles`` maps the label of a profiled case to the paths of its figures.
     """
 
     command: str
-    figures: Mapping[int, str]
-    pictures: Mapping[str, Mapping[int, Mapping[str, str]]]
+    figures: Mapping[int, Mapping[str, str]]
+    pictures: Mapping[str, pictures.Frames]
+    psnrs_db: Mapping[str, Mapping[int, float | None]] = field(default_factory=dict)
+    trade_off: str | None = None
     profiles: layers.Figures = field(default_factory=dict)
 
 
@@ -42,6 +54,7 @@ def page(results: Sequence[Result], groups: Sequence[Group], around: Surrounding
     parts = [
         ("Answer", summary(groups, current)),
         *((heading(group), _model(group, place, around)) for place, group in enumerate(groups)),
+        ("Speed against quality", trade_off.section(groups, around.trade_off)),
         ("What the protocol changes", protocols.beside(groups)),
         ("What caches and the host change", ways.beside(groups)),
         ("Playback", asked.player(groups)),
@@ -88,31 +101,15 @@ def _model(group: Group, place: int, around: Surroundings) -> str:
     cost = cost_of(group)
     parts = [f"{size(cost)}."] if cost else []
     parts.append(tables.cases(group))
-    if place in around.figures:
-        parts.append(
-            image(f"{group.model}: decoding FPS of every case and the ceiling of its precision", around.figures[place])
-        )
+    parts += [image(f"{group.model}: {shows}", path) for shows, path in around.figures.get(place, {}).items()]
     least = tables.least_times(group)
     if least:
         parts += [
             "The least time a frame can take by direct convolution at the probed rate, beside the best measured:",
             least,
         ]
-    return "\n\n".join([*parts, *_pictures(around.pictures.get(group.model, {}))])
-
-
-def _pictures(frames: Mapping[int, Mapping[str, str]]) -> list[str]:
-    """Source, decoded and difference of each frame that has pictures."""
-    if not frames:
-        return []
-    head = ("frame", "source", "decoded (fp32 eager)", f"difference, {AMPLIFIED} times amplified")
-    lines = []
-    for index in sorted(frames):
-        cells = (
-            image(f"frame {index}, {kind}", frames[index][kind]) if kind in frames[index] else "–" for kind in KINDS
-        )
-        lines.append([str(index), *cells])
-    return [table(head, lines)]
+    shown = pictures.listed(around.pictures.get(group.model, {}), around.psnrs_db.get(group.model, {}))
+    return "\n\n".join([*parts, *shown])
 
 
 def _devices(results: Sequence[Result], devices: Sequence[DeviceCard]) -> str:

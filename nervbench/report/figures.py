@@ -5,8 +5,10 @@ Labels are drawn without mathematics and in Latin letters only, so that a name f
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from matplotlib import rc_context, rcdefaults, rcParams
@@ -39,13 +41,20 @@ def fps_against_ceiling(group: Group) -> bytes | None:
     rows = group.timed[:MOST_BARS]
     if not rows:
         return None
-    with rc_context():
-        rcdefaults()
-        rcParams.update(SETTINGS)
+    with settled():
         figure, axes = _canvas(rows)
         _bars(axes, rows)
         _dress(axes, group, rows)
         return svg(figure)
+
+
+@contextlib.contextmanager
+def settled() -> Iterator[None]:
+    """Matplotlib as every figure here needs it, whatever the settings of who draws."""
+    with rc_context():
+        rcdefaults()
+        rcParams.update(SETTINGS)
+        yield
 
 
 def caption(text: str, length: int = LABEL_LENGTH) -> str:
@@ -89,14 +98,22 @@ def _dress(axes: Axes, group: Group, rows: tuple[Row, ...]) -> None:
     axes.set_xlabel("decoding FPS (frames a second)")
     surplus = len(group.timed) - len(rows)
     part = f" (the {len(rows)} fastest of {len(group.timed)} cases)" if surplus else ""
-    title = f"{caption(group.model)}: decoding FPS and the ceiling of each precision{part}"
-    axes.annotate(title, (0.02, 1), (0, -12), "figure fraction", textcoords="offset points", va="top", fontsize=11)
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    headline(figure, f"{caption(group.model)}: decoding FPS and the ceiling of each precision{part}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False, fontsize=8, borderaxespad=0.1, markerscale=0.6
+    )
+
+
+def headline(figure: Figure, words: str) -> None:
+    """The title, at the left edge of the figure."""
+    figure.axes[0].annotate(
+        words, (0.02, 1), (0, -12), "figure fraction", textcoords="offset points", va="top", fontsize=11
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.figure import Figure
 
 from nervbench.explain.gap import Gap
-from nervbench.report.figures import SETTINGS, caption, svg
+from nervbench.report.figures import caption, headline, settled, svg
 from nervbench.report.gap_words import by_size, span, times
 from nervbench.units import significant
 
@@ -16,9 +15,7 @@ WIDTH_IN, BAR_IN, AROUND_IN = 8.6, 0.42, 1.15
 
 def waterfall(gap: Gap) -> bytes:
     """Bars on a logarithmic axis of FPS, so that equal factors are equally long; as SVG."""
-    with rc_context():
-        rcdefaults()
-        rcParams.update(SETTINGS)
+    with settled():
         bars = [*by_size(gap), gap.residual]
         figure = Figure(figsize=(WIDTH_IN, AROUND_IN + BAR_IN * (len(bars) + 2)))
         axes = figure.add_axes((0.24, 0.62 / figure.get_figheight(), 0.5, 1 - AROUND_IN / figure.get_figheight()))
@@ -48,8 +45,7 @@ def waterfall(gap: Gap) -> bytes:
         axes.set_xlabel("decoding FPS, logarithmic")
         for place, said in enumerate(words):
             axes.annotate(said, (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=8)
-        title = f"{caption(gap.model)}: from one GPU to the other (lines: 80 % intervals)"
-        axes.annotate(title, (0.02, 1), (0, -12), "figure fraction", textcoords="offset points", va="top", fontsize=11)
+        headline(figure, f"{caption(gap.model)}: from one GPU to the other (lines: 80 % intervals)")
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
         return svg(figure)

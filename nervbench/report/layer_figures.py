@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.figure import Figure
 
 from nervbench.explain.roofline import BOUNDS, COMPUTE, LAUNCH, MEMORY, UNKNOWN, Breakdown
 from nervbench.records import Result
-from nervbench.report.figures import SETTINGS, caption, svg
+from nervbench.report.figures import caption, settled, svg
 from nervbench.units import percent, prefixed, rate_unit
 
 COLOURS = {COMPUTE: "#4477aa", MEMORY: "#ee7733", LAUNCH: "#aa3377", UNKNOWN: "#888888"}
@@ -24,9 +23,7 @@ def times(result: Result, found: Breakdown) -> bytes:
     longest = sorted(found.operators, key=lambda placed: -placed.operator.seconds)[:MOST]
     kept = {id(placed) for placed in longest}
     shown = [placed for placed in found.operators if id(placed) in kept]
-    with rc_context():
-        rcdefaults()
-        rcParams.update(SETTINGS)
+    with settled():
         height = AROUND_IN + BAR_IN * len(shown)
         figure = Figure(figsize=(WIDTH_IN, height))
         axes = figure.add_axes((0.34, 0.5 / height, 0.5, 1 - AROUND_IN / height))
@@ -63,9 +60,7 @@ def roofline(result: Result, found: Breakdown) -> bytes | None:
     if ceilings is None or not peak or not copies or not points:
         return None
     unit = rate_unit(result.case.precision)
-    with rc_context():
-        rcdefaults()
-        rcParams.update(SETTINGS)
+    with settled():
         figure = Figure(figsize=SQUARE_IN)
         axes = figure.add_axes((0.12, 0.12, 0.84, 0.74))
         low = min([point[0] for point in points] + [peak / copies]) / 3

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -17,8 +18,8 @@ from nervbench import store
 from nervbench.errors import OutputError, ResultsError
 from nervbench.files import slug, within, write_atomically
 from nervbench.records import Result
-from nervbench.report import gap_page, layers, proof, suite_page, suite_read
-from nervbench.report.compose import KINDS, Surroundings, cards, page, title
+from nervbench.report import gap_page, html, latency_figures, layers, pictures, proof, suite_page, suite_read, trade_off
+from nervbench.report.compose import Surroundings, cards, page, title
 from nervbench.report.figures import fps_against_ceiling
 from nervbench.report.layer_figures import roofline, times
 from nervbench.report.markdown import bullets, escape, link, table
@@ -27,26 +28,45 @@ from nervbench.report.tables import speed
 from nervbench.suites.chosen import FILE as SUITE
 
 RESULTS = "results.jsonl"
+FIRST = ("report.md", suite_page.PAGE, "index.md")
+"""Pages to open, whichever a folder has."""
 RUN_COMMAND = "nervbench report DIR"
 COMMITTED_COMMAND = "nervbench report reports"
-_PICTURE = re.compile(rf"(?P<model>.+)-(?P<index>\d{{4,}})-(?P<kind>{'|'.join(KINDS)})\.png")
 _NOISE_WORDS = re.compile(r"\((?:r|tm|c)\)|®|™|\b(?:intel|amd|processor|cpu|core)\b|@", re.IGNORECASE)
-
-Pictures = dict[str, dict[int, dict[str, str]]]
+FIGURES: dict[str, tuple[str, Callable[[Group], bytes | None]]] = {
+    "decoding FPS of every case and the ceiling of its precision": ("", fps_against_ceiling),
+    "how long single decodes take": ("-latency", latency_figures.distributions),
+    "the timed run as time passed": ("-time", latency_figures.over_time),
+}
+"""Of a model, by what they show: the end of the file's name, and who draws it."""
 
 
 def write(folder: Path) -> Path:
     """Write the pages and figures of a folder and return the page to open (``report.md``, ``suite.md``, ``index.md``).
 
-    Figures that the data no longer generates are removed. Raises ResultsError where the folder has no results or
-    unreadable ones, OutputError where a page cannot be written.
+    Beside it lies the same as one HTML page. Figures that the data no longer generates are removed. Raises ResultsError
+    where the folder has no results or unreadable ones, OutputError where a page cannot be written.
     """
     generated = generate(folder)
     for name, content in generated.items():
         write_atomically(within(folder, name), content)
     for name in _stale(folder, generated):
         within(folder, name).unlink(missing_ok=True)
-    return folder / next(name for name in ("report.md", suite_page.PAGE, "index.md") if name in generated)
+    first = next(name for name in FIRST if name in generated)
+    write_atomically(within(folder, PurePosixPath(first).with_suffix(".html")), one_page(folder, generated))
+    return folder / first
+
+
+def one_page(folder: Path, generated: dict[str, bytes]) -> bytes:
+    """All pages of a folder, as ``generate`` made them, in one HTML page."""
+    texts = {name: content.decode() for name, content in generated.items() if name.endswith(".md")}
+    order = sorted(texts, key=lambda name: name not in FIRST)  # what comes first, then as they were made
+
+    def picture(name: str) -> bytes | None:
+        path = folder / name
+        return generated.get(name) or (path.read_bytes() if path.is_file() and not path.is_symlink() else None)
+
+    return html.page({name: texts[name] for name in order}, picture)
 
 
 def check(folder: Path) -> list[str]:
@@ -153,21 +173,33 @@ def device_slug(results: list[Result]) -> str:
 
 def _device_files(folder: Path, results: list[Result], stem: str, below: str, command: str) -> dict[str, bytes]:
     """The page and the figures of one results file; ``below`` is its folder within ``figures`` and ``frames``."""
-    names: dict[int, str] = {}
+    names: dict[int, dict[str, str]] = {}
     files: dict[str, bytes] = {}
     groups = groups_of(latest(results))
     for place, group in enumerate(groups):
-        drawn = fps_against_ceiling(group)
-        if drawn is not None:
-            names[place] = f"figures{below}/{_figure_name(group, place)}.svg"
-            files[names[place]] = drawn
+        for shows, (suffix, draw) in FIGURES.items():
+            if (drawn := draw(group)) is not None:
+                path = f"figures{below}/{_figure_name(group, place)}{suffix}.svg"
+                names.setdefault(place, {})[shows] = path
+                files[path] = drawn
+    speed_and_quality = f"figures{below}/quality.svg"
+    if (drawn := trade_off.scatter(groups)) is not None:
+        files[speed_and_quality] = drawn
     profiles: dict[str, tuple[str, ...]] = {}
     for row, found in layers.profiled(groups):
         path = f"figures{below}/{slug(row.label)}"
         drawn_of = {f"{path}-time.svg": times(row.result, found), f"{path}-roofline.svg": roofline(row.result, found)}
         profiles[row.label] = tuple(name for name, figure in drawn_of.items() if figure)
         files |= {name: figure for name, figure in drawn_of.items() if figure}
-    around = Surroundings(command, names, _pictures(folder, f"frames{below}"), profiles)
+    shown = pictures.found(folder, f"frames{below}")
+    around = Surroundings(
+        command,
+        names,
+        shown,
+        {model: _psnrs_db(folder, frames) for model, frames in shown.items()},
+        speed_and_quality if speed_and_quality in files else None,
+        profiles,
+    )
     return {f"{stem}.md": page(results, groups, around).encode(), **files}
 
 
@@ -176,15 +208,13 @@ def _figure_name(group: Group, place: int) -> str:
     return f"{place + 1}-{slug(group.model)}"
 
 
-def _pictures(folder: Path, below: str) -> Pictures:
-    """The frame pictures of a folder by model, frame and kind, with their paths from the page."""
-    found: Pictures = {}
-    for path in sorted((folder / below).glob("*.png")):
-        name = _PICTURE.fullmatch(path.name)
-        if name:
-            frame = found.setdefault(name["model"], {}).setdefault(int(name["index"]), {})
-            frame[name["kind"]] = f"{below}/{path.name}"
-    return found
+def _psnrs_db(folder: Path, frames: pictures.Frames) -> dict[int, float | None]:
+    """What the pictures of each frame say."""
+    whole = {index: kinds for index, kinds in frames.items() if {pictures.SOURCE, pictures.DECODED} <= set(kinds)}
+    return {
+        index: pictures.psnr_db(folder / kinds[pictures.SOURCE], folder / kinds[pictures.DECODED])
+        for index, kinds in whole.items()
+    }
 
 
 def _index(found: dict[str, list[Result]], folder: Path) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from nervbench.report.figures import OTHER_COLOUR, SETTINGS, caption, svg
+from nervbench.report.figures import OTHER_COLOUR, caption, settled, svg
 from nervbench.report.rate_curves import Scene
 from nervbench.units import significant
 
@@ -21,9 +20,7 @@ def rate_figure(scene: Scene) -> bytes | None:
     """Bits per pixel (logarithmic) against PSNR as SVG; None without any point. At most 20 lines and 40 stars."""
     if not scene.curves and not scene.networks:
         return None
-    with rc_context():
-        rcdefaults()
-        rcParams.update(SETTINGS)
+    with settled():
         figure = Figure(figsize=SIZE_IN, layout="constrained")
         axes = figure.add_subplot()
         _lines(axes, scene)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from nervbench.files import within, write_atomically
 from nervbench.records import Result
 from nervbench.report import rate
 from nervbench.report.compose import credits_of, doubts_of
@@ -27,13 +26,6 @@ WORDS = {
     Verdict.SEEN_NOT: "not so here, in one run",
     Verdict.NOT_RUN: "not run at this scale",
 }
-
-
-def write(folder: Path) -> Path:
-    """Write the pages of a suite's folder and return the first."""
-    for name, content in generate(folder).items():
-        write_atomically(within(folder, name), content)
-    return folder / PAGE
 
 
 def generate(folder: Path, command: str = COMMAND) -> dict[str, bytes]:

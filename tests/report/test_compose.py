@@ -165,9 +165,9 @@ def test_pictures() -> None:
         "nerv-xs": {65: {"source": "frames/a.png", "decoded": "frames/b.png"}},
         "other": {0: {"source": "x.png"}},
     }
-    text = paged(a_run(), Surroundings("c", {0: "figures/f.svg"}, pictures))
+    text = paged(a_run(), Surroundings("c", {0: {"speed": "figures/f.svg"}}, pictures, {"nerv-xs": {65: 31.234}}))
     assert "difference, 4 times amplified" in text
-    assert "| 65 | ![frame 65, source](frames/a.png) | ![frame 65, decoded](frames/b.png) | – |" in text
+    assert "| 65 | 31.23 | ![frame 65, source](frames/a.png) | ![frame 65, decoded](frames/b.png) | – |" in text
     assert "x.png" not in text
     assert "](figures/f.svg)" in section(text, "nerv-s")
 

@@ -48,7 +48,7 @@ def test_run_layout(run: Path) -> None:
     assert write(run) == run / "report.md"
     text = (run / "report.md").read_text()
     links = [part.split(")")[0] for part in text.split("](")[1:]]
-    assert len(links) == 2 + 9
+    assert len(links) == 6 + 9
     assert all((run / path).is_file() for path in links)
     assert "notes.png" not in text
 
@@ -108,7 +108,7 @@ def test_check_sees_what_is_missing_and_left_over(run: Path) -> None:
 def test_check_writes_nothing(run: Path) -> None:
     """Checking leaves the folder as it was."""
     before = contents(run)
-    assert len(check(run)) == 3
+    assert len(check(run)) == 7
     assert contents(run) == before
 
 

@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 def shown(folder: Path) -> str:
     """The page's text."""
-    return suite_page.write(folder).read_text()
+    return pages.write(folder).read_text()
 
 
 def test_published_and_measured_stand_side_by_side(folder: Path) -> None:
