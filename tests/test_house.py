@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -50,6 +51,23 @@ def test_verb(verb: str) -> None:
     assert outcome.exit_code == 0, outcome.output
     assert f"Usage: cli {verb}" in outcome.output
     assert f"nervbench {verb}" in (ROOT / "README.md").read_text()
+    assert "Example" in outcome.output
+    assert "--json" in outcome.output
+
+
+def test_options_of_the_readme() -> None:
+    """Every option that the README gives to a verb is one of the verb's."""
+    words = re.findall(r"`nervbench ([a-z]+)([^`]*)`", (ROOT / "README.md").read_text())
+    for verb, rest in words:
+        known = {name for parameter in command_of(verb).params for name in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= known, (verb, rest)
+
+
+def command_of(verb: str) -> click.Command:
+    """The command of a verb."""
+    found = cli.get_command(click.Context(cli), verb)
+    assert found
+    return found
 
 
 def test_help_is_light() -> None:

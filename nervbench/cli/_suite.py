@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nervbench.cli._resumable import resumable
+from nervbench.cli._said import say
 
 if TYPE_CHECKING:
     from nervbench.sweep.suite import Step, SuiteOrder
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 SOME_FAILED = 4
 
 
-def run_suite(order: SuiteOrder, folder: Callable[[], Path], cache: Path) -> int:
-    """Do a suite; tell each step on stderr and the conclusions on stdout; the exit code.
+def run_suite(order: SuiteOrder, folder: Callable[[], Path], cache: Path, as_json: bool = False) -> int:
+    """Do a suite; tell each step on stderr and the conclusions on stdout, as words or JSON; the exit code.
 
     ``folder`` makes the folder of the run; it is called when all that was asked for is found to be possible.
     """
@@ -35,8 +36,9 @@ def run_suite(order: SuiteOrder, folder: Callable[[], Path], cache: Path) -> int
                 click.echo(line, err=True)
     page = pages.write(out)
     read = suite_read.read(out)
-    click.echo("\n".join(suite_page.answers(read)))
-    click.echo(f"report: {page} and {page.with_suffix('.html').name}")
+    said = suite_page.answers(read)
+    told = "\n".join([*said, f"report: {page} and {page.with_suffix('.html').name}"])
+    say(as_json, {"suite": order.suite, "report": page, "answers": said, "failed": read.failed}, told)
     return SOME_FAILED if read.failed else 0
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nervbench.cli._said import of_trials, say
+
 if TYPE_CHECKING:
     from nervbench.sweep.jobs import TrainJob
     from nervbench.train.loop import Recipe
@@ -30,7 +32,7 @@ def videos_in(folder: Path) -> list[Path]:
     return sorted(file for file in files if file.suffix.lower() in VIDEO_SUFFIXES)
 
 
-def train_each(model: str, videos: Sequence[Path], recipe: Recipe, out: Path, place: str) -> int:
+def train_each(model: str, videos: Sequence[Path], recipe: Recipe, out: Path, place: str, as_json: bool = False) -> int:
     """Train the model on each video, in ``out / name of the video``; the exit code."""
     from nervbench.files import writable_folder
     from nervbench.model.zoo import spec_of
@@ -43,11 +45,19 @@ def train_each(model: str, videos: Sequence[Path], recipe: Recipe, out: Path, pl
         TrainJob(path.name, model, path.stem, str(path.resolve()), settings(recipe), folder / path.name, place)
         for path in videos
     ]
-    return do(jobs, folder)
+    return do(jobs, folder, as_json)
 
 
-def do(jobs: Sequence[TrainJob], folder: Path) -> int:
+def do(jobs: Sequence[TrainJob], folder: Path, as_json: bool = False) -> int:
     """What is left of the jobs, then the table of all; the exit code: 4 where some failed."""
+    train_left(jobs, folder)
+    if as_json:
+        say(as_json, {"trainings": of_trials(rows_of(jobs, folder))}, "")
+    return table_of(jobs, folder, shown=not as_json)
+
+
+def train_left(jobs: Sequence[TrainJob], folder: Path) -> None:
+    """What is left of the jobs, told line by line."""
     from nervbench import trials
     from nervbench.sweep.training import left_to_do, train_all
 
@@ -56,15 +66,15 @@ def do(jobs: Sequence[TrainJob], folder: Path) -> int:
         click.echo(f"{len(jobs) - left} of {len(jobs)} trainings have their row in {folder / trials.FILE}", err=True)
     for step in train_all(jobs, folder, TIMEOUT_S):
         click.echo(line_of(step), err=True)
-    return table_of(jobs, folder)
 
 
-def table_of(jobs: Sequence[TrainJob], folder: Path) -> int:
-    """Print what came of the jobs; the exit code: 4 where some failed."""
+def table_of(jobs: Sequence[TrainJob], folder: Path, shown: bool = True) -> int:
+    """Print what came of the jobs, unless it is not to be shown; the exit code: 4 where some failed."""
     from nervbench.records import Status
 
     found = rows_of(jobs, folder)
-    _table(found)
+    if shown:
+        _table(found)
     return 0 if all(trial.status is Status.OK for trial in found) else FAILED
 
 

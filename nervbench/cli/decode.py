@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from nervbench.cli._progress import progress
+from nervbench.cli._said import as_json_option, say
 from nervbench.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -45,8 +46,16 @@ MOST_FRAMES = 10_000_000
     "source",
     help="Put this source on the left of each frame: a video, a folder of images, or 'bigbuckbunny'.",
 )
+@as_json_option
 def command(
-    checkpoint: str, out: Path, chosen: str | None, fps: float, total: int | None, times: int, source: str | None
+    checkpoint: str,
+    out: Path,
+    chosen: str | None,
+    fps: float,
+    total: int | None,
+    times: int,
+    source: str | None,
+    as_json: bool,
 ) -> None:
     """Decode CHECKPOINT (a file, or the name of a shipped model) in fp32 to a video, or to PNG files named by frame.
 
@@ -72,7 +81,8 @@ def command(
         write_video(out, (piece for _, piece in pieces), fps)
     else:
         write_images(out, pieces)
-    click.echo(f"{out}: {len(indices)} frames of {width}×{loaded.spec.height}")
+    found = {"out": out, "frames": len(indices), "width": width, "height": loaded.spec.height}
+    say(as_json, found, f"{out}: {len(indices)} frames of {width}×{loaded.spec.height}")
 
 
 def parse_frames(text: str, frames: int) -> tuple[int, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
+
+from nervbench.cli._said import as_json_option, say
 
 FORMATS = ("onnx", "onnx_17", "onnx_20", "onnx_rewritten", "onnx_qdq", "torchscript")
 
@@ -17,7 +20,8 @@ FORMATS = ("onnx", "onnx_17", "onnx_20", "onnx_rewritten", "onnx_qdq", "torchscr
     "--precision", default="fp32", show_default=True, help="Of the arithmetic inside: fp32, fp16, bf16, int8."
 )
 @click.option("--weights", help="bundled, seeded:N or a checkpoint.  [default: bundled where shipped, else seeded:0]")
-def command(model: str, form: str, out: Path, precision: str, weights: str | None) -> None:
+@as_json_option
+def command(model: str, form: str, out: Path, precision: str, weights: str | None, as_json: bool) -> None:
     """Export MODEL (a name, or a checkpoint's path), with a description beside it (OUT.json).
 
     The file takes time positions t / T, float32 (batch,), and gives frames, uint8 (batch, height, width, 3).
@@ -36,6 +40,6 @@ def command(model: str, form: str, out: Path, precision: str, weights: str | Non
     write_atomically(out, content)
     write_atomically(out.with_name(f"{out.name}.json"), describe(artifact, checkpoint.frames))
     made = checkpoint.notes.get("weights", "trained")
-    click.echo(
-        f"{out}: {form} in {precision}, {artifact.size_bytes:,} bytes, SHA-256 {artifact.sha256[:12]}…, weights: {made}"
-    )
+    words = f"{out}: {form} in {precision}, {artifact.size_bytes:,} bytes, SHA-256 {artifact.sha256[:12]}…"
+    found = {"file": out, "weights": made, "frames": checkpoint.frames, **dataclasses.asdict(artifact)}
+    say(as_json, found, f"{words}, weights: {made}")

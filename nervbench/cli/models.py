@@ -10,7 +10,11 @@ import click
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="A list of objects on stdout instead of a table.")
 def command(as_json: bool) -> None:
-    """List the models with their parameters and the arithmetic of a frame (2 FLOP a multiply-add)."""
+    """List the models with their parameters and the arithmetic of a frame (2 FLOP a multiply-add).
+
+    \b
+    Example:  nervbench models --json
+    """  # noqa: D301 (click wants the character)
     from nervbench.model.cost import cost_of
     from nervbench.model.zoo import MODELS, REMARKS
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from nervbench.cli._said import as_json_option, say
 from nervbench.codec.conventional import CODECS, PSNR, TUNES, parse_codecs
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ PAGE_COMMAND = "nervbench rate --page -o FOLDER"
 @click.option("--tune", type=click.Choice(TUNES), default=PSNR, show_default=True, help="What x264 and x265 aim at.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder of points and page.")
 @click.option("--page", "only_page", is_flag=True, help="Measure nothing; write the page again from the points there.")
+@as_json_option
 def command(
     checkpoints: tuple[str, ...],
     source: str,
@@ -45,6 +48,7 @@ def command(
     tune: str,
     out: Path,
     only_page: bool,
+    as_json: bool,
 ) -> None:
     """Put CHECKPOINTS (files, or names of shipped models) beside conventional codecs: bits, quality, speed.
 
@@ -70,7 +74,8 @@ def command(
     points = rates.read(out / rates.FILE)
     for name, content in report.generate(points, PAGE_COMMAND).items():
         write_atomically(out / name, content)
-    click.echo(out / PAGE)
+    rows = [json.loads(rates.to_line(point)) for point in points] if as_json else []
+    say(as_json, {"page": out / PAGE, "points": rows}, str(out / PAGE))
 
 
 def line_of(point: RatePoint) -> str:

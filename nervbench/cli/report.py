@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from nervbench.cli._said import as_json_option, say
+
 
 @click.command()
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path("reports"))
@@ -19,7 +21,8 @@ import click
     help="Copy the run of DIR into FOLDER (the committed reports) and write the pages there.",
 )
 @click.option("--name", help="With --publish: the name of the device's files.  [default: from the device card]")
-def command(folder: Path, check: bool, publish: Path | None, name: str | None) -> int:
+@as_json_option
+def command(folder: Path, check: bool, publish: Path | None, name: str | None, as_json: bool) -> int:
     """Write the pages of DIR again from its results: a run's folder, or the committed folder (default: reports).
 
     They are Markdown with figures beside it, and the same as one HTML page that needs no other file.
@@ -38,15 +41,18 @@ def command(folder: Path, check: bool, publish: Path | None, name: str | None) -
         msg = "--name names the files of --publish; give both"
         raise click.UsageError(msg)
     if not check:
-        click.echo(pages.publish(folder, publish, name) if publish else pages.write(folder))
+        page = pages.publish(folder, publish, name) if publish else pages.write(folder)
+        say(as_json, {"page": page}, str(page))
         return 0
     generated = pages.generate(folder)
     stale = pages.differing(folder, generated)
-    if stale:
+    number = sum(path.endswith(".md") for path in generated)
+    if as_json:
+        say(as_json, {"pages": number, "stale": stale}, "")
+    elif stale:
         names = "\n".join(f"  {name}" for name in stale)
         click.echo(f"not what the data generates ({len(stale)}):\n{names}", err=True)
         click.echo(f"write them again with: nervbench report {folder}", err=True)
-        return 1
-    number = sum(path.endswith(".md") for path in generated)
-    click.echo(f"{number} pages match their data" if number != 1 else "1 page matches its data")
-    return 0
+    else:
+        click.echo(f"{number} pages match their data" if number != 1 else "1 page matches its data")
+    return 1 if stale else 0

@@ -6,7 +6,8 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +16,15 @@ import click
 
 from nervbench.cli._duration import DURATION
 from nervbench.cli._resumable import go_on_with, resumable
+from nervbench.cli._said import as_json_option, say
+from nervbench.cli._teller import Teller
 from nervbench.records import PLACES, SCALES
 
 if TYPE_CHECKING:
     from nervbench.config import Bench
     from nervbench.records import Case, Scale
     from nervbench.sweep.local import Event, Plan
-    from nervbench.sweep.on_ray import Place
+    from nervbench.sweep.places import Place
 
 SOME_CASE_FAILED = 4
 RULES = "rules.json"
@@ -53,8 +56,9 @@ WIDE = 160  # columns where the output is a file or a pipe: no name of a case is
     "devices",
     default=PLACES[0],
     show_default=True,
-    metavar="[cpu|cuda]",
-    help="Where the cases run, or a suite trains. With --on ray several, by a label of their nodes: cpu,cuda:T4",
+    metavar="NAME",
+    help="Where the cases run, or a suite trains: cpu, cuda, or one of a plugin (see `nervbench devices`). With --on "
+    "ray several, each with a label of its nodes if need be: cpu,cuda:T4",
 )
 @click.option(
     "--on",
@@ -71,6 +75,7 @@ WIDE = 160  # columns where the output is a file or a pipe: no name of a case is
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Of a suite: a trained checkpoint that joins, such as a published one. May be given again.",
 )
+@as_json_option
 def command(
     bench: str,
     out: Path | None,
@@ -84,6 +89,7 @@ def command(
     clip: str | None,
     profile: bool,
     checkpoints: tuple[Path, ...],
+    as_json: bool,
 ) -> int:
     """Measure the cases of BENCH (default: bench.toml) and write the report.
 
@@ -101,6 +107,7 @@ def command(
     import platformdirs
     from rich.console import Console
 
+    from nervbench.errors import ConfigError, NervbenchError, unknown
     from nervbench.files import writable_folder
     from nervbench.records import FAILED
     from nervbench.report import pages, terminal
@@ -114,40 +121,45 @@ def command(
         from nervbench.cli._suite import run_suite
         from nervbench.sweep.suite import SuiteOrder
 
+        if place not in PLACES:
+            raise ConfigError([unknown("device", place, PLACES)])
         order = SuiteOrder(name, scale or "small", clip, checkpoints, place)
-        return run_suite(order, lambda: _folder(out, resume), writable_folder(kept))
+        return run_suite(order, lambda: _folder(out, resume), writable_folder(kept), as_json)
     wanted, cases = _cases(Path(bench), only)
     folder = _folder(out, resume)
     with locked(folder):
         plan = Plan(wanted, cases, len(cases), folder, kept.resolve(), place, profile)
         total = len(cases) * max(1, len(places))
-        left, events = _events(plan, places, address)
-        _keep_rules(wanted, folder, place)
+        until = time.monotonic() + budget if budget else math.inf
         writable_folder(kept)
-        tell = Teller(left, total)
+        left, events = _events(plan, places, address, cache, until)
+        _keep_rules(wanted, folder, place)
         options = {"--only": only, "--cache": cache, "--on": cluster}
         options |= {"--device": devices if devices != PLACES[0] else None}
         words = ["nervbench", "run", bench, "--out", folder, "--resume", *(["--profile"] if profile else [])]
         words += [word for option, value in options.items() if value for word in (option, value)]
-        until = time.monotonic() + budget if budget else math.inf
-        with resumable(words):
+        with resumable(words), closing(events), Teller(left, total) as tell:
             for event in events:
                 tell(event)
                 left -= event.result is not None
-                if event.result and left and time.monotonic() > until:
-                    click.echo(f"the time is over, {left} of {total} cases are left; {go_on_with(words)}", err=True)
+                if event.result and left and not places and time.monotonic() > until:
                     break
-            else:
-                if left:
-                    click.echo(f"no node is left for {left} of {total} cases; {go_on_with(words)}", err=True)
-        if not (folder / RESULTS).exists():  # every node was lost before the first case ended
-            return SOME_CASE_FAILED
+        over = time.monotonic() > until
+        if left:
+            why = "the time is over" if over else "no node is left for them"
+            click.echo(f"{why}, {left} of {total} cases are left; {go_on_with(words)}", err=True)
+        if not (folder / RESULTS).exists():
+            msg = f"no case has ended, so there is no report; {go_on_with(words)}"
+            raise NervbenchError(msg)
         page = pages.write(folder)
     results = read(folder / RESULTS)
-    Console(width=None if sys.stdout.isatty() else WIDE).print(terminal.table(results))
-    click.echo(f"report: {page} and {page.with_suffix('.html').name}")
-    lost = bool(left and places and time.monotonic() <= until)
-    return SOME_CASE_FAILED if lost or any(result.status in FAILED for result in results) else 0
+    if as_json:
+        found = {"results": folder / RESULTS, "report": page, "html": page.with_suffix(".html")}
+        say(as_json, found | {"cases": terminal.listed(results)}, "")
+    else:
+        Console(width=None if sys.stdout.isatty() else WIDE).print(terminal.table(results))
+        click.echo(f"report: {page} and {page.with_suffix('.html').name}")
+    return SOME_CASE_FAILED if (left and not over) or any(result.status in FAILED for result in results) else 0
 
 
 def _places(devices: str, cluster: str | None) -> tuple[tuple[Place, ...], str | None]:
@@ -155,11 +167,12 @@ def _places(devices: str, cluster: str | None) -> tuple[tuple[Place, ...], str |
 
     Raises ConfigError where it cannot be meant.
     """
+    from nervbench import plugins
     from nervbench.errors import ConfigError, unknown
 
     if cluster is None:
-        if devices not in PLACES:
-            msg = f"{unknown('device', devices, PLACES)} (several, and labels such as cuda:T4, go with --on ray)"
+        if devices not in (known := plugins.names(plugins.DEVICES)):
+            msg = f"{unknown('device', devices, known)} (several, and labels such as cuda:T4, go with --on ray)"
             raise ConfigError([msg])
         return (), None
     way, colon, address = cluster.partition(":")
@@ -169,53 +182,27 @@ def _places(devices: str, cluster: str | None) -> tuple[tuple[Place, ...], str |
             "Client), or ray:HOST:PORT (asked from one of its nodes)"
         )
         raise ConfigError([msg])
-    from nervbench.sweep.on_ray import place_of
+    from nervbench.sweep.places import place_of
 
     places = tuple(dict.fromkeys(place_of(text.strip()) for text in devices.split(",")))
     return places, (cluster if address.startswith("//") else address) or None
 
 
-def _events(plan: Plan, places: tuple[Place, ...], address: str | None) -> tuple[int, Iterator[Event]]:
+def _events(
+    plan: Plan, places: tuple[Place, ...], address: str | None, cache: Path | None, until: float
+) -> tuple[int, Generator[Event, None, None]]:
     """How many cases are left to do, here or for each place on a cluster, and what happens as they are done."""
     from nervbench.sweep.local import RESULTS, execute, remaining
 
     if places:
         from nervbench.sweep import on_ray
+        from nervbench.sweep.places import plan_of
 
-        plans = {place: on_ray.plan_of(plan, place) for place in places}
-        return sum(len(each.cases) for each in plans.values()), on_ray.execute(plans, address)
+        plans = {place: plan_of(plan, place) for place in places}
+        shared = cache.resolve() if cache else None  # a folder of this user is none of another machine's
+        return sum(len(each.cases) for each in plans.values()), on_ray.execute(plans, address, shared, until)
     left = remaining(plan.cases, plan.out / RESULTS)
     return len(left), execute(dataclasses.replace(plan, cases=left))
-
-
-class Teller:
-    """Says on stderr what begins and how each case ended, with the time left.
-
-    One line each, written between the measurements: a bar that redraws itself would do so on a core that is being
-    timed.
-    """
-
-    def __init__(self, left: int, total: int) -> None:
-        self._already = total - left
-        self._began = time.monotonic()
-
-    def __call__(self, event: Event) -> None:
-        """Tell an event."""
-        from nervbench.report.rows import decoding_fps, one_line
-        from nervbench.units import significant
-
-        if event.done == self._already and event.result is None:
-            self._began = time.monotonic()  # the time left is told from the cases, not from the preparation
-        told = "…"
-        if ended := event.result:
-            fps = decoding_fps(ended)
-            told = f"{ended.status.value} " + (f"{significant(fps)} FPS" if fps else one_line(ended.reason or ""))
-            told += self._left(event)
-        click.echo(f"[{event.done}/{event.total}] {event.text} {told}", err=True)
-
-    def _left(self, event: Event) -> str:
-        seconds = (time.monotonic() - self._began) / (event.done - self._already) * (event.total - event.done)
-        return f" ({seconds:.0f} s left)" if seconds else ""
 
 
 def _suite_named(bench: str, *options: object) -> str | None:

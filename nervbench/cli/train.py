@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
 import click
 
 from nervbench.cli._progress import progress
+from nervbench.cli._said import as_json_option, say
 from nervbench.cli._trainings import train_each, videos_in
 from nervbench.errors import unknown
 from nervbench.records import PLACES
@@ -125,8 +126,15 @@ def _known_loss(_context: click.Context, _option: click.Parameter, name: str) ->
     show_default=True,
     help="Where to train; cuda is an NVIDIA GPU.",
 )
+@as_json_option
 def command(
-    model: str, source: str, out: Path | None, tensorboard: bool, place: str, **options: int | float | str
+    model: str,
+    source: str,
+    out: Path | None,
+    tensorboard: bool,
+    place: str,
+    as_json: bool,
+    **options: int | float | str,
 ) -> int:
     r"""Train MODEL on a clip by the authors' recipe (Adam, batch 1, warm-up and cosine, Fusion6).
 
@@ -147,7 +155,7 @@ def command(
         if tensorboard:
             msg = f"--tensorboard is for one clip, and {source} is a folder of {len(videos)} videos; train one by one"
             raise ConfigError([msg])
-        return train_each(model, videos, recipe, folder, place)
+        return train_each(model, videos, recipe, folder, place, as_json)
     if tensorboard:
         need()
     with ExitStack() as opened:
@@ -164,5 +172,6 @@ def command(
             began = time.monotonic()
 
         target = told(train_whole(Order(model, source, recipe, folder, place), CpuDevice()), tell)
-    click.echo(f"{target}: trained for {recipe.epochs} epochs; score it with: nervbench eval {target} --clip {source}")
+    words = f"{target}: trained for {recipe.epochs} epochs; score it with: nervbench eval {target} --clip {source}"
+    say(as_json, {"checkpoint": target, "clip": source, "recipe": asdict(recipe)}, words)
     return 0

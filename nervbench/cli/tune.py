@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nervbench.cli._said import as_json_option, of_trials, say
 from nervbench.records import PLACES
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ PAGE = "search.md"
 )
 @click.option("--device", "place", type=click.Choice(PLACES), default="cpu", show_default=True, help="Where to train.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Of weights and draw.")
+@as_json_option
 def command(
     model: str,
     source: str,
@@ -48,6 +50,7 @@ def command(
     grace: int,
     seed: int,
     place: str,
+    as_json: bool,
     **axes: str | None,
 ) -> int:
     """Train MODEL on a clip with several recipes and say which is best.
@@ -60,7 +63,7 @@ def command(
     """  # noqa: D301 (click wants the character)
     from dataclasses import replace
 
-    from nervbench.cli._trainings import do, line_of, rows_of, table_of
+    from nervbench.cli._trainings import line_of, rows_of, table_of, train_left
     from nervbench.data.clip import from_anywhere, open_clip
     from nervbench.files import writable_folder, write_atomically
     from nervbench.model.zoo import spec_of
@@ -87,14 +90,16 @@ def command(
         from nervbench.tune.asha import search as halving
 
         halving(jobs, folder, epochs, grace, lambda trial: click.echo(line_of(trial), err=True))
-        code = table_of(jobs, folder)
     else:
-        code = do(jobs, folder)
+        train_left(jobs, folder)
+    code = table_of(jobs, folder, shown=not as_json)
     found = rows_of(jobs, folder)
     saved = savings(found, len(spaces.grid(space)) if _listed(space) else len(jobs), epochs)
-    words = " ".join(["nervbench", *sys.argv[1:]])
+    words = " ".join(["nervbench", *(word for word in sys.argv[1:] if word != "--json")])
     write_atomically(folder / PAGE, page(found, saved, words))
-    click.echo("\n".join([*answer(found, saved), f"page: {folder / PAGE}"]))
+    said = answer(found, saved)
+    of_found = {"page": folder / PAGE, "answer": said, "trainings": of_trials(found) if as_json else []}
+    say(as_json, of_found, "\n".join([*said, f"page: {folder / PAGE}"]))
     return code
 
 

@@ -21,7 +21,7 @@ from nervbench.records import Ceilings, DeviceCard
 
 YARDSTICK_SIDE = 4096
 """Milliseconds on a card of 10 TFLOP/s, far above what a launch takes."""
-SINCE = {"fp16": (5, 3), "int8": (6, 1), "bf16": (8, 0)}
+SINCE = {"fp16": (5, 3), "int8": (6, 1), "bf16": (8, 0), "tf32": (8, 0), "fp8": (8, 9)}
 """The compute capability from which on a GPU has arithmetic in a precision (CUDA C++ Programming Guide)."""
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
-from nervbench.model.precision import DTYPES
+from nervbench.model.precision import DTYPES, stored
 from nervbench.records import Ceilings
 
 MIN_ROUNDS = 3
@@ -72,6 +72,7 @@ def probe(precisions: tuple[str, ...], budget_s: float, sizes: Sizes = CPU, plac
 
 def _convolution(sizes: Sizes, generator: torch.Generator, budget_s: float, place: str) -> float:
     """FLOP/s of a convolution in fp32, counted as a direct one."""
+    torch.backends.cudnn.allow_tf32 = False  # left alone, PyTorch takes TF32 for convolutions
     channels, pixels = sizes.channels, sizes.pixels
     frame = torch.randn(1, channels, pixels, pixels, generator=generator)
     weight = torch.randn(channels, channels, KERNEL, KERNEL, generator=generator)
@@ -107,9 +108,22 @@ def product(
     if precision == "int8":
         left, right = (torch.randint(-127, 128, shape, dtype=torch.int8, generator=generator) for shape in shapes)
         return lambda: torch._int_mm(left, right)  # sums in int32; it has no other name
-    a, b = (torch.randn(shape, generator=generator).to(DTYPES[precision]) for shape in shapes)
+    if precision == "fp8":  # of the GPUs that have it; the right one is wanted column by column
+        eight = torch.float8_e4m3fn
+        a, b = (torch.randn(shape, generator=generator).to(eight) for shape in (shapes[0], shapes[1][::-1]))
+        one = torch.ones(())
+        return lambda: torch._scaled_mm(a, b.t(), scale_a=one, scale_b=one, out_dtype=torch.bfloat16)
+    a, b = (torch.randn(shape, generator=generator).to(DTYPES[stored(precision)]) for shape in shapes)
     out = a @ b
-    return lambda: torch.mm(a, b, out=out)
+    if precision != "tf32":
+        return lambda: torch.mm(a, b, out=out)
+
+    def shorter() -> None:
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.mm(a, b, out=out)
+        torch.backends.cuda.matmul.allow_tf32 = False  # as it is by default: everything else here is in fp32
+
+    return shorter
 
 
 def best(call: Callable[[], object], budget_s: float, place: str = "cpu") -> float:

@@ -112,6 +112,8 @@ def suspects(a: Result, b: Result, stack: Sequence[str]) -> tuple[list[Found], l
             continue
         if any(name not in each for each in values):
             left_out.append(f"{cause}: {_lacking(name, a, b)}")
+        elif cause == CLOCK and _threads_differ(a, b):
+            left_out.append(f"{CLOCK}: with other threads the yardstick is another piece of work")
         elif cause == CORES or _differs(cause, *values, same=alike(a, b), time_s=min(frame_time(a), frame_time(b))):
             causes.append(cause)
     both = values[0].keys() & values[1].keys()
@@ -196,7 +198,9 @@ def figures(result: Result, other: Result) -> dict[str, float]:
         known["efficiency"] = convolved / fp32
     if telemetry and telemetry.yardstick_s and ceilings.yardstick_s:
         busy = abs(others(result) - others(other)) > OTHERS_SHARE
-        seen, unhindered_s = telemetry.yardstick_s, _unhindered_s(result, other)
+        seen, (unhindered_s, lower) = telemetry.yardstick_s, _probe_clock(result, other)
+        known |= {name: rate * lower for name in ("product", "cached") if (rate := known.get(name))}
+        known |= {name: seconds / lower for name in ("launch", "faulting") if (seconds := known.get(name))}
         ratio = median(seen) / unhindered_s
         known |= {
             "shared": _shared(result, fmean(seen) / unhindered_s) if busy else 1.0,
@@ -222,14 +226,23 @@ def _shared(result: Result, ratio: float) -> float:
     return math.pow(1 - min(share, MOST_TAKEN), -(1 + (device.threads or 1)) / 2)
 
 
-def _unhindered_s(result: Result, other: Result) -> float:
-    """Seconds of the yardstick at the probe; of two probes of one device that say the same, the same."""
+def _probe_clock(result: Result, other: Result) -> tuple[float, float]:
+    """Seconds of the yardstick at full clock, and how much lower the clock was when the ceilings were probed.
+
+    Two probes of one device, made at two moments, may have met it at two clocks: then products and yardsticks differ
+    alike, and the ceilings of the slower probe are brought to the clock of the other. Where products agree so do the
+    clocks, and the shorter yardstick is that of both. With other threads a yardstick is another piece of work.
+    """
     probes = [each.device.ceilings for each in (result, other) if each.device and each.device.ceilings]
     own, *rest = [probe.yardstick_s for probe in probes if probe.yardstick_s]
-    threads = {each.device.threads for each in (result, other) if each.device}
     products = [rate for probe in probes if (rate := probe.flop_per_s.get("fp32"))]
-    agree = len(products) == len(probes) and max(products) / min(products) < math.exp(PROBED_ALIKE)
-    return min(own, *rest) if rest and agree and len(threads) == 1 and alike(result, other) else own
+    threads = {each.device.threads for each in (result, other) if each.device}
+    if not rest or len(products) < len(probes) or len(threads) > 1 or not alike(result, other):
+        return own, 1.0
+    apart, apart_by_clock = math.log(products[0] / products[1]), math.log(rest[0] / own)
+    if abs(apart - apart_by_clock) < abs(apart):
+        return min(own, *rest), max(1.0, own / rest[0])
+    return (min(own, *rest), 1.0) if abs(apart) < PROBED_ALIKE else (own, 1.0)
 
 
 def faults_per_frame(result: Result) -> float | None:
@@ -252,9 +265,13 @@ def _possible(a: Result, b: Result, stack: Sequence[str]) -> tuple[str, ...]:
     meanwhile = (LAUNCH, TRANSFER, *([FAULTS] if _on_cpus(a, b) else []), CONTENTION, CLOCK)
     if not alike(a, b):
         return (ARITHMETIC, EFFICIENCY, MEMORY, CACHE, *meanwhile)
-    if a.device and b.device and a.device.threads != b.device.threads:
+    if _threads_differ(a, b):
         return (CORES, *((EFFICIENCY,) if stack else ()), *meanwhile)
     return (ARITHMETIC, *((EFFICIENCY,) if stack else ()), MEMORY, CACHE, *meanwhile)
+
+
+def _threads_differ(a: Result, b: Result) -> bool:
+    return alike(a, b) and bool(a.device and b.device and a.device.threads != b.device.threads)
 
 
 def _on_cpus(a: Result, b: Result) -> bool:

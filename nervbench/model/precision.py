@@ -7,10 +7,17 @@ import torch
 from nervbench.model.network import Network, weights
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+STORED_AS = {"tf32": "fp32"}
+"""How weights are stored of a precision that has no type of its own."""
+
+
+def stored(precision: str) -> str:
+    """The precision of the weights for arithmetic in ``precision``."""
+    return STORED_AS.get(precision, precision)
 
 
 def cast(model: Network, precision: str) -> Network:
     """The model with its weights in ``precision``, in place. What is no weight (an embedding's frequencies) stays."""
     for tensor in weights(model.state_dict(keep_vars=True)).values():
-        tensor.data = tensor.data.to(DTYPES[precision])
+        tensor.data = tensor.data.to(DTYPES[stored(precision)])
     return model

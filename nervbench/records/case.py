@@ -23,7 +23,8 @@ STRICT = "strict"
 PROTOCOLS = (STRICT, "nerv", "hnerv")
 """Ways to time a single stream: ours, and those of published code, replayed (:mod:`nervbench.measure.protocol`)."""
 MEDIAN, MEAN = "median", "mean"
-PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")
+"""Of arithmetic. ``tf32`` is fp32 whose products keep 10 bits of the mantissa, as a GPU's matrix units have them."""
 PLACES = ("cpu", "cuda")
 """Where a training runs."""
 Scale = Literal["small", "full"]

@@ -110,7 +110,7 @@ def latest(results: Iterable[Result]) -> list[Result]:
 def groups_of(results: Sequence[Result]) -> list[Group]:
     """The rows of every model and its weights, in the order in which the models first appear."""
     references = _references(results)
-    several = len({(device_name(result), result.place) for result in results if device_name(result)}) > 1
+    several = len({device_name(result) for result in results} - {""}) > 1 or len({row.place for row in results}) > 1
     members: dict[tuple[str, str], list[Row]] = {}
     for result in results:
         label = f"{_where(result)}: {result.case.name}" if several else result.case.name

@@ -45,6 +45,30 @@ def _numbers(row: Row) -> tuple[str, ...]:
     return speed(row.fps), times(row.speedup), percent(row.share), quality, fidelity(result.fidelity)
 
 
+def listed(results: Sequence[Result]) -> list[dict[str, object]]:
+    """The numbers of the table, a mapping a case, in its order; None where there is no number."""
+    found: list[dict[str, object]] = []
+    for group in groups_of(latest(results)):
+        for row in (*group.rows, *group.apart):
+            result = row.result
+            quality, close = result.quality, result.fidelity
+            found.append({
+                "case": result.case.name,
+                "device": result.device.name if result.device else None,
+                "place": result.place,
+                "status": result.status.value,
+                "reason": result.reason,
+                "fps": row.fps,
+                "fps_between": row.fps_between,
+                "times_eager_fp32": row.speedup,
+                "share_of_roof": row.share,
+                "psnr_db": quality.psnr_db if quality else None,
+                "fidelity_db": close.worst_psnr_db if close else None,
+                "doubts": [doubt.code for doubt in result.doubts],
+            })  # fmt: skip
+    return found
+
+
 def _status(row: Row) -> Text:
     """The status in its colour."""
     status = row.result.status

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from nervbench.errors import LoadError, first_line
+from nervbench.model.precision import stored
 from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
 from nervbench.runtime.base import Opening, Session
@@ -35,11 +36,13 @@ class Compiled:
 
     def wants(self, precision: str) -> tuple[str, str]:
         """Weights as safetensors, in the precision they will have."""
-        return "checkpoint", precision
+        return "checkpoint", stored(precision)
 
     def refusal(self, device: DeviceCard, precision: str) -> str | None:
         """Why it cannot run, or None: on a CPU the code that it generates needs a C++ compiler and Python's headers."""
-        return torch_session.compiler_missing(device) or torch_session.refusal(device, precision)
+        return torch_session.compiler_missing(device) or torch_session.refusal(
+            device, precision, torch_session.WITH_TF32
+        )
 
     def open(self, opening: Opening) -> Session:
         """Load and compile, which the first call of the compiled network does."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nervbench.model.network import FrameDecoder
+from nervbench.model.precision import stored
 from nervbench.records import DeviceCard
 from nervbench.runtime import torch_session
 from nervbench.runtime.base import NOTHING_YET, Frames, Opening, Session
@@ -50,13 +51,13 @@ class CudaGraph:
 
     def wants(self, precision: str) -> tuple[str, str]:
         """Weights as safetensors, in the precision they will have."""
-        return "checkpoint", precision
+        return "checkpoint", stored(precision)
 
     def refusal(self, device: DeviceCard, precision: str) -> str | None:
         """Why it cannot run, or None."""
         if device.kind != "cuda":
             return "a CUDA graph needs an NVIDIA GPU, and this device is none; possible here: eager"
-        return torch_session.refusal(device, precision)
+        return torch_session.refusal(device, precision, torch_session.WITH_TF32)
 
     def open(self, opening: Opening) -> Session:
         """Load the weights, lay them out and capture a decode."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from nervbench.model.network import FrameDecoder
-from nervbench.model.precision import DTYPES
+from nervbench.model.precision import DTYPES, stored
 from nervbench.records import DeviceCard, Operator
 from nervbench.runtime import torch_operators, torch_session
 from nervbench.runtime.base import Frames, Opening, Session
@@ -71,11 +71,11 @@ class Eager:
 
     def wants(self, precision: str) -> tuple[str, str]:
         """Weights as safetensors, in the precision they will have."""
-        return "checkpoint", precision
+        return "checkpoint", stored(precision)
 
     def refusal(self, device: DeviceCard, precision: str) -> str | None:
         """Why it cannot run, or None."""
-        return torch_session.refusal(device, precision)
+        return torch_session.refusal(device, precision, torch_session.WITH_TF32)
 
     def open(self, opening: Opening) -> Session:
         """Load the weights into the network."""
@@ -101,7 +101,7 @@ class ChannelsLast:
 
     def refusal(self, device: DeviceCard, precision: str) -> str | None:
         """Why it cannot run, or None."""
-        return torch_session.refusal(device, precision)
+        return torch_session.refusal(device, precision, torch_session.WITH_TF32)
 
     def profile(self, opening: Opening, starts: Sequence[int]) -> tuple[Operator, ...]:
         """The operators that PyTorch starts, one by one."""
@@ -114,13 +114,14 @@ class ChannelsLast:
         return self._loaded(opening)[1]
 
     def _loaded(self, opening: Opening) -> tuple[FrameDecoder, torch_session.TorchSession]:
-        network = torch_session.channels_last(torch_session.network(replace(opening, precision="fp32")))
+        lower = stored(opening.precision) != "fp32"
+        weights = replace(opening, precision="fp32") if lower else opening
+        network = torch_session.channels_last(torch_session.network(weights))
         model: Any = network.model
-        lower = opening.precision != "fp32"
 
         def decoder(t_B: torch.Tensor) -> torch.Tensor:
             embedded = model.embedding(t_B)  # outside, for its angles need float32
-            with torch.autocast(opening.device.kind, DTYPES[opening.precision], enabled=lower):
+            with torch.autocast(opening.device.kind, DTYPES[stored(opening.precision)], enabled=lower):
                 floats = model.frames(embedded)
             frames: torch.Tensor = network.last_step(floats)
             return frames

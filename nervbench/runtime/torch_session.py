@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +21,8 @@ from nervbench.runtime.base import NOTHING_YET, Frames, Opening, capabilities, c
 
 PACKAGES = ("torch",)
 PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}
+WITH_TF32 = PRECISIONS | {"cuda": ("fp32", "tf32", "bf16", "fp16")}
+"""Of the runtimes whose products are those of PyTorch's libraries, which are told for the whole process."""
 TRITON_SINCE = (7, 0)
 WARM_UP = 3
 """Calls before a capture."""
@@ -74,8 +76,8 @@ class TorchSession:
 def network(opening: Opening) -> FrameDecoder:
     """The network of a checkpoint artifact, in the precision of the case, on its device. Raises LoadError."""
     if opening.device.kind == "cuda":
-        # PyTorch would take 10 of the 23 bits of fp32 for convolutions; and the published code searches algorithms too
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        # Left alone, PyTorch takes 10 of the 23 bits of fp32 for convolutions; the published code searches algorithms
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = opening.precision == "tf32"
         torch.backends.cudnn.benchmark = True
     try:
         model = cast(checkpoint.load(opening.path).model(), opening.precision)
@@ -106,11 +108,11 @@ def channels_last(network: FrameDecoder) -> FrameDecoder:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def refusal(device: DeviceCard, precision: str) -> str | None:
-    """What no PyTorch runtime here can do on a device."""
+def refusal(device: DeviceCard, precision: str, precisions: Mapping[str, tuple[str, ...]] = PRECISIONS) -> str | None:
+    """What a PyTorch runtime that has these precisions cannot do on a device."""
     if too_old := _not_built_for(device):
         return too_old
-    possible = PRECISIONS.get(device.kind, ())
+    possible = precisions.get(device.kind, ())
     if precision in possible:
         return None
     kind = {"cpu": "a CPU", "cuda": "a GPU"}.get(device.kind, device.kind)

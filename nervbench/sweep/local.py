@@ -150,7 +150,7 @@ def told(steps: Generator[Step, None, Outcome], tell: Callable[[Step], object]) 
             return outcome
 
 
-def execute(plan: Plan, card: DeviceCard | None = None) -> Iterator[Event]:
+def execute(plan: Plan, card: DeviceCard | None = None) -> Generator[Event, None, None]:
     """Do the plan. Yields as things begin and end; every case that ends is already in the results file.
 
     Without the card of a device that was probed before, it is probed first.

@@ -76,7 +76,7 @@ def run(job: Job, timeout_s: float) -> Any:
             return dataclasses.replace(died, reason=f"{died.reason}{last_words(folder / 'log')}")
         # The answer is whole, whatever a library did to the process afterwards, while it was being taken down.
         answer = pickle.loads((folder / "answer").read_bytes())
-    return _answered(answer)
+    return answered(answer)
 
 
 def _died(code: int, killed_for_memory: bool, folder: Path) -> Died:
@@ -129,10 +129,10 @@ class Standing:
         if isinstance(answer, Died):
             check_room(self._log.parent)
             return Died(answer.timed_out, f"{answer.reason}{last_words(self._log)}")
-        return _answered(answer)
+        return answered(answer)
 
 
-def _answered(answer: Any) -> Any:
+def answered(answer: Any) -> Any:
     """The answer; raises the error that it stands for."""
     if isinstance(answer, Failed):
         kind = getattr(errors, answer.error)

@@ -65,13 +65,19 @@ def test_card(gpu: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("capability", "possible"),
-    [((5, 2), "fp32"), ((6, 0), "fp32, fp16"), ((6, 1), "fp32, fp16, int8"), ((9, 0), "fp32, fp16, int8, bf16")],
+    [
+        ((5, 2), "fp32"),
+        ((6, 0), "fp32, fp16"),
+        ((6, 1), "fp32, fp16, int8"),
+        ((8, 0), "fp32, fp16, int8, bf16, tf32"),
+        ((9, 0), "fp32, fp16, int8, bf16, tf32, fp8"),
+    ],
 )
 def test_precisions(gpu: dict[str, Any], capability: tuple[int, int], possible: str) -> None:
     """A precision that the generation has no arithmetic for is refused with what it takes and what is possible."""
     gpu["major"], gpu["minor"] = capability
     device = CudaDevice()
-    for precision in ("fp32", "fp16", "int8", "bf16"):
+    for precision in ("fp32", "fp16", "int8", "bf16", "tf32", "fp8"):
         refusal = device.lacks(precision)
         assert (refusal is None) == (precision in possible.split(", "))
         if refusal:

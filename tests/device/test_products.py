@@ -30,6 +30,28 @@ def test_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.to_device_bytes_per_s, found.to_host_bytes_per_s) == (None, None)
 
 
+def test_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its product is allowed shorter numbers, and nothing after it."""
+    seen: list[bool] = []
+    call = products.product("tf32", 32)
+    monkeypatch.setattr(torch, "mm", lambda *_, **__: seen.append(torch.backends.cuda.matmul.allow_tf32))
+    call()
+
+    assert seen == [True]
+    assert torch.backends.cuda.matmul.allow_tf32 is False
+
+
+def test_fp8() -> None:
+    """A product of 8-bit floats, where this PyTorch has one on a processor."""
+    try:
+        found = products.product("fp8", 32, torch.Generator().manual_seed(0))()
+    except (RuntimeError, NotImplementedError) as error:
+        pytest.skip(f"PyTorch has no fp8 product on this processor: {error}")
+    assert isinstance(found, torch.Tensor)
+    assert found.shape == (32, 32)
+    assert float(found.float().std()) > 1
+
+
 def test_what_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A product is 2·n³ FLOP, a copy moves its bytes twice, and the best call counts; of small ones there are many."""
     times = {"product": iter([9.0, 4.0, 2.0, 8.0]), "copy": iter([9.0, 5.0, 3.0, 4.0])}

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +23,8 @@ from nervbench.model import checkpoint
 from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.spec import NervSpec
 from nervbench.quality import mse_per_frame, psnr_from_mse
-from nervbench.runtime import cuda_graph, fused, torch_session
-from nervbench.runtime.base import NOTHING_YET, Opening, Session
+from nervbench.runtime import cuda_graph, eager, fused, torch_session
+from nervbench.runtime.base import NOTHING_YET, Opening, Runtime, Session
 from tests import interpreted
 from tests.runtime.fake_gpu import card
 
@@ -106,6 +107,30 @@ def test_cuda_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(torch_session, "captured", captured)
     check(cuda_graph.RUNTIME.open(opening(tmp_path)), 57.0)
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("tf32", True), ("fp32", False), ("fp16", False)])
+def test_tf32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, allowed: bool) -> None:
+    """Weights stay in fp32; PyTorch's libraries are told that products may be shorter, or may not."""
+    monkeypatch.setattr(torch.nn.Module, "to", lambda module, *_, **__: module)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    for flags in (torch.backends.cudnn, torch.backends.cuda.matmul):
+        monkeypatch.setattr(flags, "allow_tf32", not allowed)
+    given = replace(opening(tmp_path, "fp32"), precision=precision, device=card("sm_90", kind="cuda"))
+    network = torch_session.network(given)
+
+    assert torch.backends.cudnn.allow_tf32 is torch.backends.cuda.matmul.allow_tf32 is allowed
+    assert next(network.parameters()).dtype == (torch.float16 if precision == "fp16" else torch.float32)
+
+
+@pytest.mark.parametrize(
+    "runtime", [eager.RUNTIME, eager.CHANNELS_LAST, cuda_graph.RUNTIME], ids=lambda each: each.name
+)
+def test_who_has_tf32(runtime: Runtime) -> None:
+    """Runtimes of PyTorch's libraries open the weights of fp32 for it; kernels of our own have none."""
+    assert runtime.wants("tf32") == ("checkpoint", "fp32")
+    assert runtime.refusal(card("sm_90", kind="cuda"), "tf32") is None
+    assert "tf32 is not available" in str(torch_session.refusal(card("sm_90", kind="cuda"), "tf32"))
 
 
 def test_captured(monkeypatch: pytest.MonkeyPatch) -> None:
