@@ -20,6 +20,7 @@ BIMODAL = 0.85
 clumps; two normal clumps of equal size explain 0.86 when 5 of their standard deviations apart. Of 50 samples
 (``MODES_NEED``) that are normal, uniform, exponential, log-normal or drifting, at most 1 draw in 200 exceeds 0.85."""
 Floats = NDArray[np.float64]
+Samples = Sequence[float] | Floats
 Statistic = Callable[[Floats], Floats]
 """Maps an array to its statistic along the last axis."""
 
@@ -45,7 +46,7 @@ def samples_needed(share: float) -> int:
     return count
 
 
-def percentile(samples: Sequence[float], share: float) -> float | None:
+def percentile(samples: Samples, share: float) -> float | None:
     """The percentile, or None where there are too few samples to state it."""
     if len(samples) < samples_needed(share):
         return None
@@ -62,7 +63,7 @@ def tail(samples: Sequence[float]) -> tuple[float, float] | None:
 
 def median(samples: Sequence[float]) -> float | None:
     """The median, an estimate of the centre at any number of samples (``percentile(…, 0.5)`` is the guarded one)."""
-    return float(np.median(samples)) if samples else None
+    return float(np.median(samples)) if len(samples) else None
 
 
 def mean(samples: Sequence[float]) -> float | None:
@@ -70,7 +71,7 @@ def mean(samples: Sequence[float]) -> float | None:
     return math.fsum(samples) / len(samples) if samples else None
 
 
-def noise(samples: Sequence[float]) -> float | None:
+def noise(samples: Samples) -> float | None:
     """Relative interquartile range: (p75 − p25) / median; None under four samples."""
     if len(samples) < 4:
         return None
@@ -103,7 +104,7 @@ class Autocorrelation:
     time: float
 
 
-def autocorrelation(samples: Sequence[float]) -> Autocorrelation | None:
+def autocorrelation(samples: Samples) -> Autocorrelation | None:
     """Autocorrelation and automatic block length of samples in the order in which they were taken; None under four.
 
     Computed of the samples clipped to their quartiles: that is what moves a :func:`middle_mean`, and a few spikes
@@ -135,7 +136,7 @@ def autocorrelation(samples: Sequence[float]) -> Autocorrelation | None:
     return Autocorrelation(lag_1, block, _time(correlations, count))
 
 
-def median_interval(samples: Sequence[float], level: float = 0.05) -> tuple[float, float] | None:
+def median_interval(samples: Samples, level: float = 0.05) -> tuple[float, float] | None:
     """Two of the samples between which the true median lies but with a probability of ``level``; None where none do.
 
     By ranks, so for samples of any distribution: as many of n fall below the median as heads in n tosses (Conover,

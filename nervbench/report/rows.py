@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from nervbench.records import MEAN, OFFLINE, SINGLE_STREAM, STRICT, Case, Result, Status
 from nervbench.report.markdown import plain
 from nervbench.report.roof import UNKNOWN_ROOF, Roof, roof_of
-from nervbench.stats import mean, median, median_interval, noise, percentile
+from nervbench.stats import Floats, mean, median, median_interval, noise, percentile
 from nervbench.units import prefixed
 
 Latency = tuple[float | None, float | None, float | None]
@@ -186,33 +188,34 @@ def _row(result: Result, label: str, reference_fps: float | None) -> Row:
     if fps is None:
         return Row(result, label)
     limit = roof_of(result)
+    samples_s = np.asarray(result.samples_s)  # once, of what may be ten thousand rows
     return Row(
         result=result,
         label=label,
         fps=fps,
-        fps_between=_between(result),
+        fps_between=_between(result, samples_s),
         speedup=fps / reference_fps if reference_fps else None,
-        latency_s=_latency(result),
-        noise=noise(result.samples_s),
+        latency_s=_latency(result, samples_s),
+        noise=noise(samples_s),
         roof=limit,
         share=limit.least_s * fps if limit.least_s else None,
     )
 
 
-def _between(result: Result) -> tuple[float, float] | None:
+def _between(result: Result, samples_s: Floats) -> tuple[float, float] | None:
     """FPS by the interval of the median sample."""
     if result.telemetry is not None and result.telemetry.averaged == MEAN:
         return None
-    found = median_interval(result.samples_s)
+    found = median_interval(samples_s)
     return found and (result.case.batch / found[1], result.case.batch / found[0])
 
 
-def _latency(result: Result) -> Latency:
+def _latency(result: Result, samples_s: Floats) -> Latency:
     """p50, p90 and p99 of single calls; offline samples are averages over calls and have none."""
     averaged = result.telemetry is not None and result.telemetry.calls_per_sample > 1
     if averaged or result.case.scenario != SINGLE_STREAM or result.case.protocol != STRICT:
         return (None, None, None)
-    low, high, highest = (percentile(result.samples_s, share) for share in (0.5, 0.9, 0.99))
+    low, high, highest = (percentile(samples_s, share) for share in (0.5, 0.9, 0.99))
     return low, high, highest
 
 
