@@ -45,7 +45,7 @@ def test_keys_of_a_line() -> None:
     """A line has exactly the documented keys, in their order."""
     assert tuple(json.loads(store.to_line(RESULT))) == (
         *("schema", "case", "status", "reason", "device", "environment", "artifact", "cost"),
-        *("samples_s", "telemetry", "quality", "fidelity", "doubts", "profile", "wall_s"),
+        *("samples_s", "telemetry", "quality", "fidelity", "doubts", "profile", "wall_s", "place"),
     )
 
 

@@ -114,12 +114,19 @@ def test_tf32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, a
     """Weights stay in fp32; PyTorch's libraries are told that products may be shorter, or may not."""
     monkeypatch.setattr(torch.nn.Module, "to", lambda module, *_, **__: module)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
-    for flags in (torch.backends.cudnn, torch.backends.cuda.matmul):
-        monkeypatch.setattr(flags, "allow_tf32", not allowed)
     given = replace(opening(tmp_path, "fp32"), precision=precision, device=card("sm_90", kind="cuda"))
-    network = torch_session.network(given)
+    flags = torch.backends.cudnn, torch.backends.cuda.matmul  # with attributes that no monkeypatch can put back
+    before = [each.allow_tf32 for each in flags]
+    for each in flags:
+        each.allow_tf32 = not allowed
+    try:
+        network = torch_session.network(given)
+        found = [each.allow_tf32 for each in flags]
+    finally:
+        for each, value in zip(flags, before, strict=True):
+            each.allow_tf32 = value
 
-    assert torch.backends.cudnn.allow_tf32 is torch.backends.cuda.matmul.allow_tf32 is allowed
+    assert found == [allowed, allowed]
     assert next(network.parameters()).dtype == (torch.float16 if precision == "fp16" else torch.float32)
 
 

@@ -164,8 +164,8 @@ def test_what_cannot_be_is_refused(tmp_path: Path, video: Path) -> None:
     ("words", "said"),
     [
         (["suite:none"], "unknown suite 'none'; known: ablation, "),
-        (["suite:ablation", "--only", "*"], "--only, --budget and --profile are of the cases of a bench.toml"),
-        (["suite:ablation", "--budget", "8m"], "--only, --budget and --profile are of the cases of a bench.toml"),
+        (["suite:ablation", "--only", "*"], "--only, --budget, --profile and --on are of the cases of a bench.toml"),
+        (["suite:ablation", "--budget", "8m"], "--only, --budget, --profile and --on are of the cases of a bench.toml"),
         (["bench.toml", "--budget", "soon"], "'soon' is no time; possible: seconds, or minutes or hours"),
         (["bench.toml", "--scale", "small"], "--scale, --clip and --checkpoint are of suites"),
         (["suite:ablation", "--scale", "tiny"], "Invalid value for '--scale'"),
