@@ -50,7 +50,7 @@ from tests.bench.trust import stolen, wait_for_calm
 PLANTED = Path(__file__).parent / "planted"
 DELAY, BUS = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S"
 FAST_BUS, SLOW_BUS = "100e6", "8e6"
-PROBE_S, PROBES = 2.0, 8
+PROBE_S, PROBES = 2.0, 4
 WEIGHTS = "seeded:0"
 ROUNDS = 3
 """Processes of every row; what they scatter by is part of the answer."""

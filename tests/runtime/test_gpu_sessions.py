@@ -115,7 +115,10 @@ def test_tf32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, a
     monkeypatch.setattr(torch.nn.Module, "to", lambda module, *_, **__: module)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     given = replace(opening(tmp_path, "fp32"), precision=precision, device=card("sm_90", kind="cuda"))
-    flags = torch.backends.cudnn, torch.backends.cuda.matmul  # with attributes that no monkeypatch can put back
+    flags: tuple[Any, ...] = (
+        torch.backends.cudnn,
+        torch.backends.cuda.matmul,
+    )  # with attributes that no monkeypatch can put back
     before = [each.allow_tf32 for each in flags]
     for each in flags:
         each.allow_tf32 = not allowed
