@@ -14,6 +14,7 @@ from typing import Any
 from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from nervbench.report.markdown import plain
 from nervbench.report.rows import Group, Row
@@ -115,6 +116,14 @@ def headline(figure: Figure, words: str) -> None:
     figure.axes[0].annotate(
         words, (0.02, 1), (0, -12), "figure fraction", textcoords="offset points", va="top", fontsize=11
     )
+
+
+def logarithmic(axes: Axes) -> None:
+    """A logarithmic horizontal axis with plain numbers at 1, 2 and 5."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: significant(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def svg(figure: Figure) -> bytes:

@@ -8,10 +8,10 @@ from itertools import accumulate
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter
 
 from nervbench.records import SINGLE_STREAM, Result
-from nervbench.report.figures import caption, headline, settled, svg
+from nervbench.report.figures import caption, headline, logarithmic, settled, svg
 from nervbench.report.rows import Group, Row
 from nervbench.stats import samples_needed
 from nervbench.units import prefixed, significant
@@ -50,10 +50,7 @@ def distributions(group: Group) -> bytes | None:
             shares = np.linspace(0, 1, min(len(samples_ms), POINTS))
             label = f"{caption(row.label, 34)}, {len(samples_ms)}"
             axes.plot(np.quantile(samples_ms, shares), 100 * shares, color=colour, lw=1.4, label=label)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: significant(value)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        logarithmic(axes)
         axes.set_xlabel("milliseconds a decode, logarithmic")
         axes.set_ylabel("% of the decodes, at most")
         axes.set_ylim(0, 100)

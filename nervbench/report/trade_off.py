@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from nervbench.report.figures import COLOURS, OTHER_COLOUR, caption, headline, settled, svg
+from nervbench.report.figures import COLOURS, OTHER_COLOUR, caption, headline, logarithmic, settled, svg
 from nervbench.report.markdown import escape, image, table
 from nervbench.report.rows import Group, Row
 from nervbench.report.tables import speed
-from nervbench.units import fixed, significant
+from nervbench.units import fixed
 
 HEAD = ("#", "case", "FPS", "PSNR, dB", "worst frame, dB", "MS-SSIM")
 WORDS = """\
@@ -80,10 +79,7 @@ def scatter(groups: Sequence[Group]) -> bytes | None:
         for number, row in enumerate(best[:SHOWN], 1):
             place = (row.fps or 0.0, _psnr_db(row))
             axes.annotate(str(number), place, (4, 4), textcoords="offset points", fontsize=8)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: significant(value)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        logarithmic(axes)
         axes.set_xlabel("decoding FPS (frames a second), logarithmic")
         axes.set_ylabel("PSNR, dB")
         psnrs_db = [_psnr_db(row) for row in rows]
