@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := bench
-.PHONY: bench gpu gpu-kit test lint report bench-trust bench-explain bench-kills bench-overhead bench-predict bench-rewrites bench-speed bench-suites bench-train fuzz
+.PHONY: bench gpu gpu-kit test lint report bench-trust bench-explain bench-kills bench-overhead bench-predict bench-report bench-rewrites bench-speed bench-suites bench-train fuzz
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +57,10 @@ bench-explain: $(VENV)/installed
 bench-overhead: N = 10 100
 bench-overhead: $(VENV)/installed
 	$(BIN)/python -m tests.bench.overhead -n $(N)
+
+bench-report: N = 1000 10000
+bench-report: $(VENV)/installed
+	$(BIN)/python -m tests.bench.pages -n $(N)
 
 bench-kills: $(VENV)/installed
 	$(BIN)/python -m tests.bench.kills -n $(N)

@@ -10,6 +10,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import reprlib
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-class _HasKey(Protocol):
+class _HasSchema(Protocol):
+    @property
+    def schema(self) -> int:
+        """The version that it was written with."""
+        ...
+
+
+class _HasKey(_HasSchema, Protocol):
     @property
     def key(self) -> tuple[object, ...]:
         """What two records have in common that would come out the same."""
@@ -33,11 +41,12 @@ class _HasKey(Protocol):
 
 
 Keyed = TypeVar("Keyed", bound=_HasKey)
-Record = TypeVar("Record")
+Record = TypeVar("Record", bound=_HasSchema)
 """What a file holds one of a line: results here, points of rate and distortion in :mod:`nervbench.rates`."""
 
 FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW  # a link in a folder of others may lead anywhere
 MAX_DIGITS = 19
+LONG_NUMBER = re.compile(rf"[-\s:,\[]\d{{{MAX_DIGITS + 1}}}")
 MAX_MESSAGE = 600
 LEAST_S, MOST_S = 1e-12, 1e9
 """Seconds of a sample: no computer does anything in less, and nobody has waited for longer."""
@@ -94,7 +103,8 @@ def _impossible(result: Result) -> Iterator[str]:
     """What contradicts itself or nature: those who compute with a result divide by these and count on the rest."""
     if result.case.batch < 1:
         yield f"case.batch: {result.case.batch}; a batch is 1 frame or more"
-    for strange in (sample for sample in result.samples_s if not LEAST_S <= sample <= MOST_S):
+    ends_s = (min(result.samples_s, default=1.0), max(result.samples_s, default=1.0))
+    for strange in (sample for sample in ends_s if not LEAST_S <= sample <= MOST_S):
         yield f"samples_s: {strange:g}; a decode takes {LEAST_S:g} to {MOST_S:g} seconds"
     seen = result.telemetry
     if seen and seen.calls_per_sample < 1:
@@ -118,19 +128,25 @@ def _impossible(result: Result) -> Iterator[str]:
 
 def valid(line: str, kind: type[Record], schema: int) -> Record:
     """The record of one line, of whatever kind; raises ResultsError as :func:`from_line` does."""
+    known = _adapter(kind)
     try:
-        fields = json.loads(line, parse_int=_whole_number)
+        record: Record = known.validate_json(f"[{line}]")[0]
+    except ValidationError as error:
+        _check_schema(_fields(line), schema)  # said first: what a newer version wrote may break any other rule as well
+        msg = "; ".join(_fault(fault) for fault in error.errors(include_url=False)[:3])
+        raise ResultsError(_printable(msg)) from error
+    if not line.startswith(f'{{"schema": {schema},') or record.schema != schema or LONG_NUMBER.search(line):
+        _check_schema(_fields(line), schema)  # as Python reads it, which takes as long as all before it
+    return record
+
+
+def _fields(line: str) -> object:
+    """What a line holds, of whatever kind. Raises ResultsError where it is no JSON or has too long a number."""
+    try:
+        return json.loads(line, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         msg = f"not JSON ({error})"
         raise ResultsError(msg) from error
-    _check_schema(fields, schema)
-    try:
-        known = _adapter(kind)  # type: ignore[arg-type]      # a class is hashable; mypy doubts it of a variable one
-        record: Record = known.validate_json(f"[{line}]")[0]
-    except ValidationError as error:
-        msg = "; ".join(_fault(fault) for fault in error.errors(include_url=False)[:3])
-        raise ResultsError(_printable(msg)) from error
-    return record
 
 
 def append(path: Path, result: Result) -> None:

@@ -21,6 +21,7 @@ from nervbench.stats import (
     middle_mean,
     noise,
     percentile,
+    quantile,
     samples_needed,
     student,
     tail,
@@ -43,6 +44,13 @@ def test_samples_needed_is_the_least(share: float) -> None:
         return float(share**count + count * share ** (count - 1) * (1 - share))
 
     assert chance(samples_needed(share)) <= 0.01 < chance(samples_needed(share) - 1)
+
+
+@given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=50), st.floats(0, 1))
+def test_quantile_is_that_of_numpy(samples: list[float], share: float) -> None:
+    """To the last bit: pages are compared byte by byte."""
+    assert quantile(np.sort(samples), share) == np.quantile(samples, share)
+    assert median(samples) == np.median(samples)
 
 
 @pytest.mark.parametrize(("count", "share"), [(63, None), (64, 0.9), (661, 0.9), (662, 0.99)])

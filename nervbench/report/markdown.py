@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _SPECIAL = re.compile(r"[\\`*\[\]|~$]")
 _UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _AUTOLINK = re.compile(r":(?=//)|(?<=www)\.|@(?=\w)", re.IGNORECASE)
@@ -17,6 +17,8 @@ _LEADING_NUMBER = re.compile(r"^(\d+)([.)])(?=\s|$)")
 
 def plain(text: str) -> str:
     """A text on one line without control, direction or surrogate characters."""
+    if text.isascii() and text.isprintable():  # nearly all are, of very many
+        return " ".join(text.split())
     kept = (" " if unicodedata.category(letter) in {"Cc", "Zl", "Zp"} else letter for letter in text)
     return " ".join("".join(letter for letter in kept if unicodedata.category(letter)[0] != "C").split())
 
@@ -29,7 +31,7 @@ def escape(text: str) -> str:
     >>> escape("nerv-s/fp32/eager/b1"), escape("OMP_NUM_THREADS")
     ('nerv-s/fp32/eager/b1', 'OMP_NUM_THREADS')
     """
-    text = "".join(_ENTITIES.get(letter, letter) for letter in plain(text))
+    text = plain(text).translate(_ENTITIES)
     text = _SPECIAL.sub(lambda found: "\\" + found[0], text)
     text = _UNDERSCORE.sub(r"\\_", text)
     text = _AUTOLINK.sub(lambda found: f"&#{ord(found[0])};", text)
