@@ -37,8 +37,10 @@ gpu-kit: $(VENV)/installed
 		--dest gpu-kit -c constraints.txt -r tests/bench/gpu-kit.txt
 	du -sh gpu-kit
 
+# Two at a time, but for those that measure, or that see what others do.
 test: $(VENV)/installed lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
+	$(BIN)/pytest -m alone
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -21,6 +21,8 @@ pytest_plugins = ["pytester"]
 CASE = "nerv-xs/fp32/ov/b1"
 DECODES = """
 import pytest
+
+pytestmark = pytest.mark.alone
 @pytest.mark.benchmark(group="mine")
 def test_it(decode_case):
     row = decode_case({case!r}, weights="seeded:0", clip="bigbuckbunny:4")

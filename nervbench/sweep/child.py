@@ -55,10 +55,9 @@ def answer(job: Job) -> Any:
             return run_training(job)
 
 
-def main() -> None:
-    """Read the job, do it, write the answer."""
+def do(job_path: Path, answer_path: Path) -> None:
+    """Read the job, do it, write the answer; end at once where the parent does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    job_path, answer_path = Path(sys.argv[1]), Path(sys.argv[2])
     job: Job = pickle.loads(job_path.read_bytes())
     result: Any
     try:
@@ -88,4 +87,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    do(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -36,10 +36,11 @@ class AskJob:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The artifact that a pair opens, or why it cannot run."""
+    """The artifact that a pair opens, with what its runtime takes, or why it cannot run."""
 
     wants: ArtifactKey | None = None
     refusal: str | None = None
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,9 @@ class CaseJob:
     """Measure one case; the answer is a Result.
 
     ``max_loss_db`` is the quality that its precision may cost, ``assumed_quality_db`` that of weights without a source.
-    With ``profile`` its operators are timed too, afterwards. What is in the file ``spool`` when the process ends before
-    its time are the samples until then: see :class:`nervbench.measure.scenario.Spool`.
+    With ``profile`` its operators are timed too, afterwards. Whether its runtime ``uses_torch`` settles how its process
+    begins. What is in the file ``spool`` when the process ends before its time are the samples until then: see
+    :class:`nervbench.measure.scenario.Spool`.
     """
 
     case: Case
@@ -125,6 +127,7 @@ class CaseJob:
     max_loss_db: float
     assumed_quality_db: float
     profile: bool = False
+    uses_torch: bool = False
     spool: Path | None = None
 
     @property
@@ -186,6 +189,11 @@ class Failed:
 
 Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob | TrainJob | tuple["Job", ...]
 """What a process can be told to do; of several, done one after the other, the answer is a list."""
+
+
+def takes_torch(job: Job) -> bool:
+    """Whether a job imports PyTorch: all but cases of runtimes that get along without it, which shall not have it."""
+    return job.uses_torch if isinstance(job, CaseJob) else True
 
 
 def said(error: BaseException | None) -> str:

@@ -24,6 +24,7 @@ from nervbench.measure.scenario import spooled
 from nervbench.records import Case, DeviceCard, Doubt, Result, Status
 from nervbench.sweep import process
 from nervbench.sweep.jobs import Asked, AskJob, CaseJob, ExportJob, Exports, Job, ModelJob, Prepared, ProbeJob
+from nervbench.sweep.process import warmed
 from nervbench.sweep.scratch import clear, scratch, writing
 
 PROBE_S = 6.0
@@ -119,6 +120,7 @@ class Ready:
             bench.verify.max_loss_db[case.precision],
             bench.verify.assumed_quality_db,
             self.plan.profile,
+            "torch" in asked.packages,
         )
 
 
@@ -157,18 +159,20 @@ def execute(plan: Plan, card: DeviceCard | None = None) -> Generator[Event, None
     """
     if not plan.cases:
         return
-    ready = yield from preparation(plan)
-    done = plan.total - len(plan.cases)
-    if card is None:
-        yield Event("measuring what the device can do at most", done, plan.total)
-        card = probe_device(plan.device, PROBE_S)
-    for case in plan.cases:
-        yield Event(case.name, done, plan.total)
-        job = ready.job(case, card)
-        result = job if isinstance(job, Result) else end(job, plan.bench.limits.case_timeout_s)
-        store.append(plan.out / RESULTS, result)
-        done += 1
-        yield Event(case.name, done, plan.total, result)
+    # Not on a GPU: what importing PyTorch does to its driver there is not known, and no process may fork after it.
+    with warmed() if plan.device == "cpu" else contextlib.nullcontext():
+        ready = yield from preparation(plan)
+        done = plan.total - len(plan.cases)
+        if card is None:
+            yield Event("measuring what the device can do at most", done, plan.total)
+            card = probe_device(plan.device, PROBE_S)
+        for case in plan.cases:
+            yield Event(case.name, done, plan.total)
+            job = ready.job(case, card)
+            result = job if isinstance(job, Result) else end(job, plan.bench.limits.case_timeout_s)
+            store.append(plan.out / RESULTS, result)
+            done += 1
+            yield Event(case.name, done, plan.total, result)
 
 
 def end(job: CaseJob, timeout_s: float) -> Result:

@@ -31,4 +31,4 @@ def _ask(device: Device, name: str, precision: str) -> Asked:
     except UnsupportedError as error:
         return Asked(refusal=str(error))
     refusal = runtime.refusal(device.card(), precision) or device.lacks(precision)
-    return Asked(refusal=refusal) if refusal else Asked(wants=runtime.wants(precision))
+    return Asked(refusal=refusal) if refusal else Asked(runtime.wants(precision), None, runtime.packages)

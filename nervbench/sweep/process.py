@@ -19,15 +19,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import psutil
 
 from nervbench import errors
 from nervbench.sweep.child import NO_ROOM
-from nervbench.sweep.jobs import Failed, Job, PairJob
+from nervbench.sweep.forked import Forked, Warm
+from nervbench.sweep.jobs import Failed, Job, PairJob, takes_torch
 from nervbench.sweep.scratch import check_room, refused, scratch, writing
 
 LAST_WORDS = 400
@@ -37,6 +39,8 @@ LOG_BYTES = 64 << 20
 LOOK_S = 1.0
 """How often the size of a log is looked at."""
 VMSTAT = Path("/proc/vmstat")
+Process = subprocess.Popen[bytes] | Forked
+_warm: list[Warm] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +65,35 @@ def run(job: Job, timeout_s: float) -> Any:
             (folder / "job").write_bytes(pickle.dumps(job))
             log = (folder / "log").open("wb")
         with log:
-            # -P: a file torch.py in the folder where someone works is not PyTorch.
-            command = [sys.executable, "-P", "-m", "nervbench.sweep.child", str(folder / "job"), str(folder / "answer")]
             kills = memory_kills()
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, process_group=0
-            )
+            process = (_warm[-1].fork(folder) if _warm and takes_torch(job) else None) or _started(folder, log)
             try:
                 died = _wait(process, timeout_s, log.fileno())
             finally:  # also after Ctrl-C
                 _end(process)
         if not (folder / "answer").exists():
-            died = died or _died(process.returncode, memory_kills() > kills, folder)
+            died = died or _died(process.returncode or 0, memory_kills() > kills, folder)
             return dataclasses.replace(died, reason=f"{died.reason}{last_words(folder / 'log')}")
         # The answer is whole, whatever a library did to the process afterwards, while it was being taken down.
         answer = pickle.loads((folder / "answer").read_bytes())
     return answered(answer)
+
+
+def _started(folder: Path, log: BinaryIO) -> subprocess.Popen[bytes]:
+    # -P: a file torch.py in the folder where someone works is not PyTorch.
+    command = [sys.executable, "-P", "-m", "nervbench.sweep.child", str(folder / "job"), str(folder / "answer")]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, process_group=0)
+
+
+@contextlib.contextmanager
+def warmed() -> Iterator[None]:
+    """While it is open, jobs that take PyTorch are forked from a process that has it in memory (:class:`Warm`)."""
+    with Warm() as warm:
+        _warm.append(warm)
+        try:
+            yield
+        finally:
+            _warm.remove(warm)
 
 
 def _died(code: int, killed_for_memory: bool, folder: Path) -> Died:
@@ -140,14 +157,14 @@ def answered(answer: Any) -> Any:
     return answer
 
 
-def _wait(process: subprocess.Popen[bytes], timeout_s: float, log: int) -> Died | None:
+def _wait(process: Process, timeout_s: float, log: int) -> Died | None:
     """Why the process must be ended: its time is over, or it fills the disk with what it prints to ``log``.
 
     None where it has ended; what it ended with is not fetched yet: see :func:`_end`. ``Popen.wait`` with a timeout
     looks every 50 ms, on a core that may be the one that is timed; a thread that waits without one sleeps, and the size
     of the log is asked for once a second.
     """
-    waiting = threading.Thread(target=_sleep_until_end, args=(process.pid,), daemon=True)
+    waiting = threading.Thread(target=_sleep_until_end, args=(process,), daemon=True)
     waiting.start()
     until_s = time.monotonic() + timeout_s
     while waiting.is_alive():
@@ -160,13 +177,16 @@ def _wait(process: subprocess.Popen[bytes], timeout_s: float, log: int) -> Died 
     return None
 
 
-def _sleep_until_end(pid: int) -> None:
+def _sleep_until_end(process: Process) -> None:
     """Return when the process has ended, and leave it to be waited for."""
+    if isinstance(process, Forked):
+        process.sleep_until_end()
+        return
     with contextlib.suppress(ChildProcessError):  # its time was over, and it was killed and waited for elsewhere
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: Process) -> None:
     """Kill what there is of the process: itself if it still runs, and what it started (a compiler, say) in any case.
 
     Until it is waited for, which happens here, its number belongs to it and to its group, and no stranger is killed.

@@ -8,6 +8,8 @@ import pytest
 
 from nervbench.records import Result
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize("case", ["nerv-xs/fp32/eager/b1", "nerv-xs/fp32/ort/b1", "nerv-xs/fp32/ov/b1"])
 def test_decode(case: str, decode_case: Callable[..., Result]) -> None:

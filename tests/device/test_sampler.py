@@ -99,6 +99,8 @@ def test_killed_parent(also: str) -> None:
     code = f"""
 import os, time
 from nervbench.device.sampler import Sampling
+
+pytestmark = pytest.mark.alone
 sampling = Sampling(os.getpid()).__enter__()
 os.write(1, b"%d\\n" % sampling.process.pid)
 {also}

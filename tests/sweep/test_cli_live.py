@@ -16,6 +16,8 @@ from nervbench.errors import ConfigError
 
 from .conftest import FAKES, SEEDED, Studio
 
+pytestmark = pytest.mark.alone
+
 PACED, SLOWER = "nerv-xs/fp32/paced/b1", "nerv-xs/fp32/slower/b1"
 Call = Callable[..., Result]
 

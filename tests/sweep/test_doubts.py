@@ -18,6 +18,8 @@ from nervbench.stats import MODES_NEED
 
 from .conftest import Studio, ended
 
+pytestmark = pytest.mark.alone
+
 PROVOKED = {"drifts": {"noisy", "drift"}, "two_speeds": {"noisy", "bimodal"}, "stands_still": {"suspended"}}
 """The doubts that each runtime raises; there may be others as well."""
 

@@ -63,11 +63,13 @@ def with_all_frames(plan: Plan) -> Plan:
 Sweep = tuple[dict[str, Result], list[Event], Path]
 
 
-@pytest.fixture(scope="module")
-def sweep(studio: Studio) -> Sweep:
-    """One sweep over all of them."""
-    out = studio.root / "endings"
-    results, events = ended(studio.plan(out, [f"{name}/{PLAIN}" for name in ENDINGS]))
+@pytest.fixture(scope="module", params=["started", "forked"])
+def sweep(studio: Studio, request: pytest.FixtureRequest) -> Sweep:
+    """One sweep over all of them, whose processes are started, and one whose are forked as those that take PyTorch."""
+    out = studio.root / f"endings-{request.param}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "takes_torch", lambda _: request.param == "forked")
+        results, events = ended(studio.plan(out, [f"{name}/{PLAIN}" for name in ENDINGS]))
     return results, events, out
 
 

@@ -69,13 +69,12 @@ def test_answer_without_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     codes: list[int] = []
     monkeypatch.setattr(threading, "Thread", lambda **_: SimpleNamespace(start=lambda: None))
     monkeypatch.setattr(child, "answer", lambda _job: "x")
-    monkeypatch.setattr(sys, "argv", ["child", str(tmp_path / "job"), str(tmp_path / "answer")])
     monkeypatch.setattr(os, "_exit", codes.append)
     monkeypatch.setattr(Path, "write_bytes", fails(full(errno.EDQUOT)))
-    child.main()
+    child.do(tmp_path / "job", tmp_path / "answer")
     monkeypatch.setattr(Path, "write_bytes", fails(full(errno.EIO)))
     with pytest.raises(OutputError, match="Input/output error"):
-        child.main()
+        child.do(tmp_path / "job", tmp_path / "answer")
 
     assert codes == [child.NO_ROOM]
 

@@ -1,0 +1,86 @@
+"""Processes that are forked from one that has imported PyTorch, which takes longer than many a case.
+
+Such a process is as fresh as one that is started: it inherits what importing leaves, and nothing of an earlier job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import BinaryIO, Self
+
+ANSWER_BYTES = 64
+
+
+class Forked:
+    """One of them, as far as :class:`subprocess.Popen` is needed of it."""
+
+    def __init__(self, door: socket.socket, pid: int, stdin: BinaryIO) -> None:
+        self._door, self._lock = door, threading.Lock()
+        self.pid, self.stdin = pid, stdin
+        self.returncode: int | None = None
+
+    def sleep_until_end(self) -> int:
+        """Return when it has ended, with its code, and leave its number to it."""
+        with self._lock:
+            if self.returncode is None:
+                try:
+                    self.returncode = int(self._door.recv(ANSWER_BYTES))
+                except (OSError, ValueError):  # the one that forked it was killed
+                    self.returncode = -signal.SIGKILL
+        return self.returncode
+
+    def wait(self) -> int:
+        """Its code, once its number may be another's."""
+        code = self.sleep_until_end()
+        with contextlib.suppress(OSError):
+            self._door.send(b"seen")
+        return code
+
+
+class Warm:
+    """The one that forks them; it does nothing while they are at work."""
+
+    def __enter__(self) -> Self:
+        """Start it; it imports until it is asked for the first time, or longer."""
+        self._door, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "nervbench.sweep.forking", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
+                pass_fds=[theirs.fileno()],
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._door.close()
+        self._process.kill()
+        self._process.wait()
+
+    def fork(self, folder: Path) -> Forked | None:
+        """A worker for the job in this folder; None where that cannot be had, because PyTorch cannot be imported, say.
+
+        Its input ends when this process does.
+        """
+        theirs, ours = os.pipe()
+        try:
+            socket.send_fds(self._door, [os.fsencode(folder)], [theirs])
+            said = self._door.recv(ANSWER_BYTES)
+        except OSError:
+            said = b""
+        finally:
+            os.close(theirs)
+        if said:
+            return Forked(self._door, int(said), os.fdopen(ours, "wb"))
+        os.close(ours)
+        return None

@@ -1,0 +1,113 @@
+"""Processes that are forked from one that has PyTorch in memory: fresh, ended as others are, and done without."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nervbench.errors import ConfigError
+from nervbench.records import DeviceCard
+from nervbench.sweep import process
+from nervbench.sweep.forked import Warm
+from nervbench.sweep.jobs import AskJob, ProbeJob
+from tests.waiting import gone
+
+ASK = AskJob("cpu", (("eager", "fp32"), ("ov", "fp32")))
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    """One for all."""
+    with process.warmed():
+        yield process._warm[-1]
+
+
+def test_answers(warm: Warm) -> None:
+    """One job after the other is answered, in a process of its own; errors of ours come back."""
+    assert isinstance(process.run(ProbeJob("cpu", 0.0), 60), DeviceCard)
+    with pytest.raises(ConfigError, match="unknown runtime 'eagr'; known: "):
+        process.run(AskJob("cpu", (("eagr", "fp32"),)), 60)
+    assert process.run(ASK, 60)[("eager", "fp32")].packages == ("torch",)
+
+
+def test_time_over(warm: Warm) -> None:
+    """One whose time is over is ended, and the next job is done."""
+    assert process.run(ProbeJob("cpu", 60.0), 0.3) == process.Died(True, "no end after 0.3 s")
+    assert isinstance(process.run(ProbeJob("cpu", 0.0), 60), DeviceCard)
+
+
+def test_inherits_only_imports() -> None:
+    """The process that forks has one thread of Python and has computed nothing."""
+    code = """
+import sys, threading, nervbench.sweep.forking as forking
+sys.argv[1:] = [str(__import__("socket").socketpair()[0].detach())]
+forking.socket.recv_fds = lambda *_: (b"", [])
+forking.main()
+import torch
+print(threading.active_count(), torch.cuda.is_initialized(), "torch._inductor" in sys.modules, "onnx" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["1", "False", "False", "False"]
+
+
+def test_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PyTorch cannot be imported, or the one that forks was killed, a process is started instead."""
+    (tmp_path / "torch.py").write_text("raise ImportError('broken')")
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        with Warm() as broken:
+            assert broken.fork(tmp_path) is None
+    with process.warmed():
+        process._warm[-1]._process.kill()
+        assert isinstance(process.run(ProbeJob("cpu", 0.0), 60), DeviceCard)
+
+
+def test_killed_between(tmp_path: Path) -> None:
+    """Where the one that forks is killed while a job is done, the job has died, and its process is ended."""
+    with process.warmed():
+        one = process._warm[-1]
+        (tmp_path / "log").touch()
+        (tmp_path / "job").write_bytes(b"")  # none that can be read
+        forked = one.fork(tmp_path)
+        assert forked
+        process._end(forked)
+        assert forked.returncode in (1, -9)
+        forked = one.fork(tmp_path)
+        assert forked
+        assert forked.sleep_until_end() == 1
+        process._end(forked)
+        assert "EOFError" in (tmp_path / "log").read_text()
+        forked = one.fork(tmp_path)
+        assert forked
+        one._process.kill()
+        assert forked.sleep_until_end() in (1, -9)
+        process._end(forked)
+    assert gone(forked.pid)
+
+
+def test_ends_with_its_parent(tmp_path: Path) -> None:
+    """A process that is forked ends when the one that waits for it is killed; so does the one that forks."""
+    program = """
+import os
+from nervbench.sweep import process
+from nervbench.sweep.jobs import ProbeJob
+with process.warmed():
+    process.run(ProbeJob("cpu", 0.0), 60)
+    print(process._warm[-1]._process.pid, flush=True)
+    process.run(ProbeJob("cpu", 60.0), 60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        forking = int(parent.stdout.readline())
+        children = Path(f"/proc/{forking}/task/{forking}/children")
+        while not (found := children.read_text().split()):
+            pass
+        os.kill(parent.pid, 9)
+    assert gone(forking)
+    assert gone(int(found[0]))
