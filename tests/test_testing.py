@@ -17,12 +17,11 @@ from nervbench.testing.decoding import hold
 from tests.report.factory import STACK, made
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.alone
 
 CASE = "nerv-xs/fp32/ov/b1"
 DECODES = """
 import pytest
-
-pytestmark = pytest.mark.alone
 @pytest.mark.benchmark(group="mine")
 def test_it(decode_case):
     row = decode_case({case!r}, weights="seeded:0", clip="bigbuckbunny:4")

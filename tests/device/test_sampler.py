@@ -23,6 +23,8 @@ from nervbench.device.summary import POINTS, Seen, record
 from nervbench.records import Meanwhile, Result, Status, Telemetry, case_of
 from tests.waiting import gone
 
+pytestmark = pytest.mark.alone
+
 SLEEP = "import time; time.sleep(60)"
 BURN = "while True: pass"
 
@@ -99,8 +101,6 @@ def test_killed_parent(also: str) -> None:
     code = f"""
 import os, time
 from nervbench.device.sampler import Sampling
-
-pytestmark = pytest.mark.alone
 sampling = Sampling(os.getpid()).__enter__()
 os.write(1, b"%d\\n" % sampling.process.pid)
 {also}
