@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 ANSWER_BYTES = 64
+IMPORT_S = 120.0
+"""Importing takes seconds, of a slow disk perhaps a minute."""
 
 
 class Forked:
@@ -73,13 +75,16 @@ class Warm:
         Its input ends when this process does.
         """
         theirs, ours = os.pipe()
+        self._door.settimeout(IMPORT_S)
         try:
             socket.send_fds(self._door, [os.fsencode(folder)], [theirs])
             said = self._door.recv(ANSWER_BYTES)
-        except OSError:
+        except OSError:  # what it may say later is of no use
+            self._process.kill()
             said = b""
         finally:
             os.close(theirs)
+            self._door.settimeout(None)
         if said:
             return Forked(self._door, int(said), os.fdopen(ours, "wb"))
         os.close(ours)

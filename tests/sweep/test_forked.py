@@ -12,7 +12,7 @@ import pytest
 
 from nervbench.errors import ConfigError
 from nervbench.records import DeviceCard
-from nervbench.sweep import process
+from nervbench.sweep import forked, process
 from nervbench.sweep.forked import Warm
 from nervbench.sweep.jobs import AskJob, ProbeJob
 from tests.waiting import gone
@@ -57,12 +57,15 @@ print(threading.active_count(), torch.cuda.is_initialized(), "torch._inductor" i
 
 
 def test_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where PyTorch cannot be imported, or the one that forks was killed, a process is started instead."""
+    """Where PyTorch cannot be imported, or not in time, or the one that forks was killed, a process is started."""
     (tmp_path / "torch.py").write_text("raise ImportError('broken')")
     with monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", str(tmp_path))
         with Warm() as broken:
             assert broken.fork(tmp_path) is None
+    with monkeypatch.context() as patch, Warm() as slow:
+        patch.setattr(forked, "IMPORT_S", 0.01)
+        assert slow.fork(tmp_path) is None
     with process.warmed():
         process._warm[-1]._process.kill()
         assert isinstance(process.run(ProbeJob("cpu", 0.0), 60), DeviceCard)
@@ -74,21 +77,21 @@ def test_killed_between(tmp_path: Path) -> None:
         one = process._warm[-1]
         (tmp_path / "log").touch()
         (tmp_path / "job").write_bytes(b"")  # none that can be read
-        forked = one.fork(tmp_path)
-        assert forked
-        process._end(forked)
-        assert forked.returncode in (1, -9)
-        forked = one.fork(tmp_path)
-        assert forked
-        assert forked.sleep_until_end() == 1
-        process._end(forked)
+        worker = one.fork(tmp_path)
+        assert worker
+        process._end(worker)
+        assert worker.returncode in (1, -9)
+        worker = one.fork(tmp_path)
+        assert worker
+        assert worker.sleep_until_end() == 1
+        process._end(worker)
         assert "EOFError" in (tmp_path / "log").read_text()
-        forked = one.fork(tmp_path)
-        assert forked
+        worker = one.fork(tmp_path)
+        assert worker
         one._process.kill()
-        assert forked.sleep_until_end() in (1, -9)
-        process._end(forked)
-    assert gone(forked.pid)
+        assert worker.sleep_until_end() in (1, -9)
+        process._end(worker)
+    assert gone(worker.pid)
 
 
 def test_ends_with_its_parent(tmp_path: Path) -> None:
