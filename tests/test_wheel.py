@@ -39,7 +39,10 @@ def test_run(site: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert called("-c", "import nervbench; print(nervbench.__file__)").startswith(str(site))
+    places = called(
+        "-c", "import nervbench, nervbench_kernels as ours; print(nervbench.__file__, ours.__file__)"
+    ).split()
+    assert all(place.startswith(str(site)) for place in places), places
     out = called("-m", "nervbench", "run", "bench.toml", "--only", "nerv-xs/fp32/*", "--out", "out", "--cache", "cache")
     assert "OK" in out
     assert (tmp_path / "out" / "report.html").is_file()

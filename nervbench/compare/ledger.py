@@ -25,6 +25,8 @@ LATE_MORE, HELD_LESS = 0.05, 0.8
 """A player is worse from so many more of its frames late or dropped on; a server below this share of the rate held."""
 FEWEST = 4
 LONGEST_S = 1e9
+PROCESS = "process"
+"""The setting that says how a worker began: worth knowing, and no reason to refuse."""
 NO_NUMBER = ("case", "status", "samples")
 """Differences that no agreement lifts: a side has nothing to compare."""
 
@@ -136,7 +138,8 @@ def _stacks(a: Result, b: Result) -> Iterator[Difference]:
     for name in sorted(names):
         yield from _alike({f"package {name}": one.versions.get(name)}, {f"package {name}": other.versions.get(name)})
     for name in sorted(one.settings.keys() | other.settings.keys()):
-        yield from _alike({f"setting {name}": one.settings.get(name)}, {f"setting {name}": other.settings.get(name)})
+        here, there = ({f"setting {name}": each.settings.get(name)} for each in (one, other))
+        yield from _alike(here, there, blocking=name != PROCESS)
     yield from _alike({"python": one.python}, {"python": other.python}, blocking=False)
     yield from _alike({"system": one.system}, {"system": other.system}, blocking=False)
 

@@ -1,8 +1,9 @@
 """The other side of :class:`nervbench.sweep.forked.Warm`: ``python -m nervbench.sweep.forking DESCRIPTOR``.
 
-It imports PyTorch and what a worker needs, and nothing else: no tensor is made, no thread is started, no file is read.
-Then it forks a process for each folder that it is told, which becomes a worker (:mod:`nervbench.sweep.child`) in every
-respect: a process group, input and log of its own. How that ended is told before its number is given back.
+It imports PyTorch and what a worker needs, and computes nothing. Then it forks a process for each folder that it is
+told, which becomes a worker (:mod:`nervbench.sweep.child`): a process group, input and log of its own. As in a live
+comparison its memory lies elsewhere than the last one's, and only PyTorch where it lay. How that ended is told before
+its number is given back.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 
 from nervbench.sweep import child
+from nervbench.sweep.ground import _move as lie_elsewhere
 
 MESSAGE_BYTES = 4096
 
@@ -23,7 +25,7 @@ def main() -> None:
     door = socket.socket(fileno=int(sys.argv[1]))
     import torch  # noqa: F401, PLC0415
 
-    from nervbench.sweep import worker  # noqa: F401, PLC0415
+    from nervbench.sweep import worker  # noqa: PLC0415
 
     gc.collect()
     gc.freeze()  # a worker's collector shall not write to what it shares
@@ -36,6 +38,8 @@ def main() -> None:
         if not pid:
             door.close()
             _become(folder, descriptors[0])
+            lie_elsewhere()
+            worker.began = "fresh for this case, forked from one that had imported PyTorch"
             child.do(folder / "job", folder / "answer")
             return
         os.close(descriptors[0])

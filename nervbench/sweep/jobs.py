@@ -111,8 +111,8 @@ class CaseJob:
     """Measure one case; the answer is a Result.
 
     ``max_loss_db`` is the quality that its precision may cost, ``assumed_quality_db`` that of weights without a source.
-    With ``profile`` its operators are timed too, afterwards. Whether its runtime ``uses_torch`` settles how its process
-    begins. What is in the file ``spool`` when the process ends before its time are the samples until then: see
+    With ``profile`` its operators are timed too, afterwards. With ``uses_torch`` its process may be forked from one
+    that has it. What is in the file ``spool`` when the process ends before its time are the samples until then: see
     :class:`nervbench.measure.scenario.Spool`.
     """
 
@@ -192,8 +192,16 @@ Job = ProbeJob | AskJob | ModelJob | ExportJob | CaseJob | TrainJob | tuple["Job
 
 
 def takes_torch(job: Job) -> bool:
-    """Whether a job imports PyTorch: all but cases of runtimes that get along without it, which shall not have it."""
-    return job.uses_torch if isinstance(job, CaseJob) else True
+    """Whether a job may be forked from a process that has imported PyTorch.
+
+    Cases of runtimes that get along without shall not have it, nor such a runtime that is asked by itself.
+    """
+    match job:
+        case CaseJob():
+            return job.uses_torch
+        case AskJob():
+            return len(job.pairs) > 1
+    return True
 
 
 def said(error: BaseException | None) -> str:

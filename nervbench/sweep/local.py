@@ -21,7 +21,7 @@ from nervbench import store
 from nervbench.config import Bench
 from nervbench.errors import NervbenchError, OutputError
 from nervbench.measure.scenario import spooled
-from nervbench.records import Case, DeviceCard, Doubt, Result, Status
+from nervbench.records import STRICT, TO_FILE, Case, DeviceCard, Doubt, Result, Status
 from nervbench.sweep import process
 from nervbench.sweep.jobs import Asked, AskJob, CaseJob, ExportJob, Exports, Job, ModelJob, Prepared, ProbeJob
 from nervbench.sweep.process import warmed
@@ -120,7 +120,8 @@ class Ready:
             bench.verify.max_loss_db[case.precision],
             bench.verify.assumed_quality_db,
             self.plan.profile,
-            "torch" in asked.packages,
+            # what times its first call or its loading begins as a user's program does
+            "torch" in asked.packages and case.protocol == STRICT and case.scenario != TO_FILE,
         )
 
 

@@ -48,6 +48,8 @@ ALLOCATION = (
 """How libraries say, whatever the letters' size, that there was not enough memory."""
 NO_ROOM = os.strerror(errno.ENOSPC).lower()
 TRACEBACK_LINES = 12
+began = "fresh for this case"
+"""How this process began, for its row; one that is forked says so (:mod:`nervbench.sweep.forking`)."""
 
 
 Taking = Callable[[CaseJob, Device, Session, float], Taken]
@@ -154,7 +156,7 @@ def _environment(runtime: Runtime, job: CaseJob, device: Device) -> Environment:
         system=platform.platform(),
         versions={name: _version(name) for name in packages},
         settings={
-            "process": "fresh for this case",
+            "process": began,
             "threads": str(job.card.threads or "unknown"),
             **of_device,
             **_variables(),

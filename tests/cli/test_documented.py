@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import click
 import numpy as np
@@ -34,6 +36,7 @@ from tests.report.test_pages import stored
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 132
+Found = TypeVar("Found")
 SYNOPSIS = re.compile(r"[\[…]|(?<![\w/.-])[A-Z]+(?![\w/.-])")
 SHORT = {
     "compare --live": "--for 5s",
@@ -63,12 +66,12 @@ WHOLE = {
 }
 """Of each synopsis, by how it begins."""
 ELSEWHERE = {
-    "run suite:": "tests/sweep/test_suite.py",
-    "run --on ray": "tests/sweep/test_on_ray_cluster.py",
-    "run --device cuda": "tests/bench/gpu.py",
-    "tune nerv-xs --search asha": "tests/cli/test_tune.py",
+    "run suite:": ("tests/sweep/test_suite.py", '"suite:'),
+    "run --on ray": ("tests/sweep/test_on_ray_cluster.py", '"--on"'),
+    "run --device cuda": ("tests/bench/gpu.py", '"--device", "cuda"'),
+    "tune nerv-xs --search asha": ("tests/cli/test_tune.py", '"--search", "asha"'),
 }
-"""What needs a cluster, a GPU, minutes of training, or half a minute of Ray's start: what runs it."""
+"""What needs a cluster, a GPU, minutes of training, or half a minute of Ray's start: what runs it, by which words."""
 NOT_HERE = {"--on", "--device", "--noise", "--check", "--resume"}
 """Options of a synopsis that need such things, or that do not go with the others of theirs and are run in the help."""
 
@@ -77,6 +80,8 @@ def shown() -> list[str]:
     """Every command that is shown, without ``nervbench``, once."""
     texts = [(ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md")]
     found = [words for text in texts for words in re.findall(r"`nervbench ([^`]+)`", text)]
+    blocks = [block for text in texts for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+    found += [words.strip() for block in blocks for words in re.findall(r"^nervbench ([^#\n]+)", block, re.MULTILINE)]
     for verb in VERBS:
         command = cli.get_command(click.Context(cli), verb)
         assert command
@@ -84,7 +89,7 @@ def shown() -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def begun(table: dict[str, str], words: str) -> str | None:
+def begun(table: Mapping[str, Found], words: str) -> Found | None:
     """What a table has for how a command begins, the longest beginning first."""
     return next((table[key] for key in sorted(table, key=len, reverse=True) if words.startswith(key)), None)
 
@@ -157,6 +162,6 @@ def test_options() -> None:
 
 def test_elsewhere() -> None:
     """What is not run here is run where the table says, and is still shown."""
-    for begins, where in ELSEWHERE.items():
-        assert (ROOT / where).is_file()
+    for begins, (where, by) in ELSEWHERE.items():
+        assert by in (ROOT / where).read_text()
         assert any(words.startswith(begins) for words in shown())

@@ -69,6 +69,8 @@ def sweep(studio: Studio, request: pytest.FixtureRequest) -> Sweep:
     out = studio.root / f"endings-{request.param}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "takes_torch", lambda _: request.param == "forked")
+        if request.param == "forked":
+            patch.setattr(process, "_started", lambda *_: pytest.fail("it was not forked"))
         results, events = ended(studio.plan(out, [f"{name}/{PLAIN}" for name in ENDINGS]))
     return results, events, out
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +26,8 @@ ASK = AskJob("cpu", (("eager", "fp32"), ("ov", "fp32")))
 @pytest.fixture(scope="module")
 def warm() -> Iterator[Warm]:
     """One for all."""
-    with process.warmed():
+    with pytest.MonkeyPatch.context() as patch, process.warmed():
+        patch.setattr(process, "_started", lambda *_: pytest.fail("it was not forked"))
         yield process._warm[-1]
 
 
@@ -42,16 +46,18 @@ def test_time_over(warm: Warm) -> None:
 
 
 def test_inherits_only_imports() -> None:
-    """The process that forks has one thread of Python and has computed nothing."""
+    """The process that forks has one thread (NumPy's products start theirs again) and has computed nothing."""
     code = """
-import sys, threading, nervbench.sweep.forking as forking
+import os, sys, nervbench.sweep.forking as forking
 sys.argv[1:] = [str(__import__("socket").socketpair()[0].detach())]
 forking.socket.recv_fds = lambda *_: (b"", [])
 forking.main()
-import torch
-print(threading.active_count(), torch.cuda.is_initialized(), "torch._inductor" in sys.modules, "onnx" in sys.modules)
+from torch import cuda
+print(len(os.listdir("/proc/self/task")), cuda.is_initialized())
+print("torch._inductor" in sys.modules, "onnx" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    around = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=around, capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["1", "False", "False", "False"]
 
@@ -72,7 +78,7 @@ def test_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_killed_between(tmp_path: Path) -> None:
-    """Where the one that forks is killed while a job is done, the job has died, and its process is ended."""
+    """Where the one that forks is killed while a job is done, its worker goes on, and is ended as any other."""
     with process.warmed():
         one = process._warm[-1]
         (tmp_path / "log").touch()
@@ -86,12 +92,32 @@ def test_killed_between(tmp_path: Path) -> None:
         assert worker.sleep_until_end() == 1
         process._end(worker)
         assert "EOFError" in (tmp_path / "log").read_text()
+        (tmp_path / "job").write_bytes(pickle.dumps(ProbeJob("cpu", 60.0)))
         worker = one.fork(tmp_path)
         assert worker
         one._process.kill()
-        assert worker.sleep_until_end() in (1, -9)
+        waiting = threading.Thread(target=worker.sleep_until_end)
+        waiting.start()
+        waiting.join(2)
+        assert waiting.is_alive()
         process._end(worker)
+        assert (worker.wait(), worker.returncode) == (-9, -9)
     assert gone(worker.pid)
+
+
+def test_killed_while_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker answers counts, also where the one that forked it is not there any more."""
+    with process.warmed():
+        one = process._warm[-1]
+        fork = one.fork
+
+        def killing(folder: Path) -> forked.Forked | None:
+            worker = fork(folder)
+            one._process.kill()
+            return worker
+
+        monkeypatch.setattr(one, "fork", killing)
+        assert isinstance(process.run(ProbeJob("cpu", 0.5), 60), DeviceCard)
 
 
 def test_ends_with_its_parent(tmp_path: Path) -> None:
@@ -109,8 +135,10 @@ with process.warmed():
         assert parent.stdout
         forking = int(parent.stdout.readline())
         children = Path(f"/proc/{forking}/task/{forking}/children")
+        until = time.monotonic() + 60
         while not (found := children.read_text().split()):
-            pass
+            assert time.monotonic() < until
+            time.sleep(0.05)
         os.kill(parent.pid, 9)
     assert gone(forking)
     assert gone(int(found[0]))

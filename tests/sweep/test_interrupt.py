@@ -82,8 +82,9 @@ def worker_of(process: subprocess.Popen[str], case: str) -> psutil.Process:
         pytest.fail(f"the case never began: {''.join(said)}")
     parent = psutil.Process(process.pid)
     for _ in range(400):
-        if len(children := parent.children(recursive=True)) > 1:
-            return children[0]
+        workers = [each for each in parent.children() if "nervbench.sweep.child" in each.cmdline()]
+        if workers and workers[0].children():
+            return workers[0]
         threading.Event().wait(0.05)
     raise AssertionError
 
