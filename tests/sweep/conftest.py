@@ -95,7 +95,11 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         patch.setattr(local, "PROBE_S", 0.0)
         patch.setattr(local, "process", HERE)
         patch.setenv("PYTHONPATH", str(FAKES), prepend=os.pathsep)
-        yield Studio(root, root / "clip", trained)
+        made = Studio(root, root / "clip", trained)
+        plan = made.plan(root / "all", [f"works/fp32/1/{SINGLE_STREAM}"])
+        every = dataclasses.replace(plan.bench, verify=Verify(frames=FRAMES))
+        told(preparation(dataclasses.replace(plan, bench=every)), lambda _: None)  # fakes decode whatever is asked for
+        yield made
 
 
 @pytest.fixture(scope="session")
