@@ -15,6 +15,8 @@ import yaml
 
 from nervbench import store
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parent.parent
 ACTION = ROOT / ".github" / "actions" / "decode" / "action.yml"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

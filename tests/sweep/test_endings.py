@@ -22,6 +22,8 @@ from tests.waiting import gone
 
 from .conftest import FRAMES, Studio, ended
 
+pytestmark = pytest.mark.alone
+
 PLAIN = f"fp32/1/{SINGLE_STREAM}"
 # runtime: how its case ends, and what the reason says (a pattern)
 ENDINGS: dict[str, tuple[Status, str | None]] = {

@@ -20,12 +20,14 @@ from nervbench.sweep.forked import Warm
 from nervbench.sweep.jobs import AskJob, ProbeJob
 from tests.waiting import gone
 
+pytestmark = pytest.mark.alone
+
 ASK = AskJob("cpu", (("eager", "fp32"), ("ov", "fp32")))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def warm() -> Iterator[Warm]:
-    """One for all."""
+    """Every job is forked from it."""
     with pytest.MonkeyPatch.context() as patch, process.warmed():
         patch.setattr(process, "_started", lambda *_: pytest.fail("it was not forked"))
         yield process._warm[-1]
@@ -35,7 +37,7 @@ def test_answers(warm: Warm) -> None:
     """One job after the other is answered, in a process of its own; errors of ours come back."""
     assert isinstance(process.run(ProbeJob("cpu", 0.0), 60), DeviceCard)
     with pytest.raises(ConfigError, match="unknown runtime 'eagr'; known: "):
-        process.run(AskJob("cpu", (("eagr", "fp32"),)), 60)
+        process.run(AskJob("cpu", (("eagr", "fp32"), ("ov", "fp32"))), 60)
     assert process.run(ASK, 60)[("eager", "fp32")].packages == ("torch",)
 
 

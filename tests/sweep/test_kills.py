@@ -19,6 +19,8 @@ from tests.bench.kills import Kill, Stage
 
 from .conftest import Studio
 
+pytestmark = pytest.mark.alone
+
 FULL = """
 import resource, sys
 from pathlib import Path

@@ -21,6 +21,8 @@ from tests.waiting import gone
 
 from .conftest import Studio
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[int]:

@@ -12,6 +12,8 @@ from nervbench.records import SINGLE_STREAM, TO_FILE, Result, Status
 
 from .conftest import FRAMES, Studio, ended
 
+pytestmark = pytest.mark.alone
+
 PLAIN = f"fp32/1/{SINGLE_STREAM}"
 CASES = ("works", "lossy", "unchecked", "dies", "broken")
 TO_FILE_CASE = f"works/fp32/1/{TO_FILE}"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nervbench.records import COLD, TO_HOST, Status
 
 from .conftest import Studio, ended
+
+pytestmark = pytest.mark.alone
 
 
 def test_ways(studio: Studio) -> None:
