@@ -26,7 +26,7 @@ KINDS = list(product(("nerv-s", "nerv-xs"), ("eager", "ort", "ov", "torchscript"
 
 
 def fill(path: Path, number: int) -> None:
-    """Results of as many devices and batches as it takes."""
+    """Results of so many batches as it takes."""
     random = np.random.default_rng(0)
     with path.open("w") as file:
         for place in range(number):

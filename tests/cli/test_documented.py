@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-import numpy as np
 import pytest
 
 from nervbench.cli import VERBS, cli
-from nervbench.data.video import write_video
 from nervbench.model import checkpoint
 from nervbench.model.zoo import MODELS
 from nervbench.report import pages
@@ -105,10 +103,7 @@ def run_here() -> list[str]:
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video with as many frames as the shipped model has."""
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
-    ramp = np.linspace(20, 220, 64)[None, None, :, None] * np.linspace(0.5, 1, FRAMES)[:, None, None, None]
-    write_video(path, iter([np.broadcast_to(ramp, (FRAMES, 36, 64, 3)).astype(np.uint8)]), 25)
-    return path
+    return ramp_in(tmp_path_factory.mktemp("film"), FRAMES)
 
 
 @pytest.fixture

@@ -33,11 +33,11 @@ def video(tmp_path: Path) -> Path:
     return ramp_in(tmp_path)
 
 
-def ramp_in(folder: Path) -> Path:
-    """A video in a folder: two frames that brighten."""
+def ramp_in(folder: Path, frames: int = 2) -> Path:
+    """A video in a folder: frames that brighten."""
     path = folder / "ramp.mp4"
-    ramp = np.linspace(20, 220, 64)[None, None, :, None] * np.linspace(0.5, 1, 2)[:, None, None, None]
-    write_video(path, iter([np.broadcast_to(ramp, (2, 36, 64, 3)).astype(np.uint8)]), 25)
+    ramp = np.linspace(20, 220, 64)[None, None, :, None] * np.linspace(0.5, 1, frames)[:, None, None, None]
+    write_video(path, iter([np.broadcast_to(ramp, (frames, 36, 64, 3)).astype(np.uint8)]), 25)
     return path
 
 

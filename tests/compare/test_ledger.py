@@ -71,6 +71,7 @@ BLOCKING = {
     "samples": replace(A, samples_s=(0.01, 0.01)),
 }
 LISTED = {
+    "setting process": changed(A, "environment", settings={"threads": "2", "process": "forked"}),
     "python": changed(A, "environment", python="3.12.1"),
     "system": changed(A, "environment", system="Linux 7"),
     "artifact": changed(A, "artifact", sha256="00" * 32),

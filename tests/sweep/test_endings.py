@@ -86,6 +86,8 @@ def test_ending(sweep: Sweep, name: str) -> None:
     assert result.status == status, result.reason
     assert (result.reason is None) if pattern is None else re.search(pattern, result.reason or "", re.DOTALL)
     assert bool(result.samples_s) is (status == Status.OK)
+    if result.status == Status.OK and result.environment:  # the row says how its process began
+        assert ("forked" in result.environment.settings["process"]) is sweep[2].name.endswith("forked")
     assert result.quality is None  # seeded weights resemble no source
 
 

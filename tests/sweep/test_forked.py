@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import subprocess
@@ -14,11 +15,15 @@ from pathlib import Path
 import pytest
 
 from nervbench.errors import ConfigError
-from nervbench.records import DeviceCard
+from nervbench.records import SINGLE_STREAM, TO_FILE, DeviceCard
 from nervbench.sweep import forked, process
 from nervbench.sweep.forked import Warm
-from nervbench.sweep.jobs import AskJob, ProbeJob
+from nervbench.sweep.jobs import AskJob, CaseJob, ProbeJob, takes_torch
+from nervbench.sweep.local import preparation, told
+from tests.report.factory import CARD
 from tests.waiting import gone
+
+from .conftest import Studio
 
 pytestmark = pytest.mark.alone
 
@@ -45,6 +50,25 @@ def test_time_over(warm: Warm) -> None:
     """One whose time is over is ended, and the next job is done."""
     assert process.run(ProbeJob("cpu", 60.0), 0.3) == process.Died(True, "no end after 0.3 s")
     assert isinstance(process.run(ProbeJob("cpu", 0.0), 60), DeviceCard)
+
+
+@pytest.mark.parametrize(
+    ("way", "may"), [("", True), ("/nerv", False), (None, False)], ids=["strict", "as published", "to a file"]
+)
+def test_what_times_its_beginning(studio: Studio, way: str | None, may: bool) -> None:
+    """A case of PyTorch may be forked, unless its first call or its loading is timed."""
+    scenario = TO_FILE if way is None else f"{SINGLE_STREAM}{way}"
+    plan = studio.plan(studio.root / f"begins-{may}-{way is None}", [f"works/fp32/1/{scenario}"])
+    ready = told(preparation(plan), lambda _: None)
+    with_torch = {pair: dataclasses.replace(asked, packages=("torch",)) for pair, asked in ready.asked.items()}
+    (case,) = plan.cases
+    job = dataclasses.replace(ready, asked=with_torch).job(case, CARD)
+
+    assert isinstance(job, CaseJob)
+    assert takes_torch(job) is may
+    without = ready.job(case, CARD)
+    assert isinstance(without, CaseJob)
+    assert not takes_torch(without)
 
 
 def test_inherits_only_imports() -> None:
@@ -122,10 +146,9 @@ def test_killed_while_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(process.run(ProbeJob("cpu", 0.5), 60), DeviceCard)
 
 
-def test_ends_with_its_parent(tmp_path: Path) -> None:
+def test_ends_with_its_parent() -> None:
     """A process that is forked ends when the one that waits for it is killed; so does the one that forks."""
     program = """
-import os
 from nervbench.sweep import process
 from nervbench.sweep.jobs import ProbeJob
 with process.warmed():
