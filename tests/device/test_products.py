@@ -54,7 +54,8 @@ def test_fp8() -> None:
 
 def test_what_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A product is 2·n³ FLOP, a copy moves its bytes twice, and the best call counts; of small ones there are many."""
-    times = {"product": iter([9.0, 4.0, 2.0, 8.0]), "copy": iter([9.0, 5.0, 3.0, 4.0])}
+    fast = [0.0] * 4  # of a smaller product, which says that this one does not take too long
+    times = {"product": iter([*fast, 9.0, 4.0, 2.0, 8.0]), "copy": iter([9.0, 5.0, 3.0, 4.0])}
     small_s = 0.25
     clock = Clock(monkeypatch)
     monkeypatch.setattr(torch, "mm", lambda *_, **__: clock.pass_by(next(times["product"])))
@@ -70,6 +71,23 @@ def test_what_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.convolution_flop_per_s == 2 * 9 * 4 * 4 * 8 * 8 / 2.0
     small = 4 * small_s * (products.COPIES + products.LAUNCHES / 4) + 4 * 2.0  # four calls of each
     assert found.probe_s == 9 + 4 + 2 + 8 + 9 + 5 + 3 + 4 + small
+
+
+@pytest.mark.parametrize(("small_s", "side"), [(0.014, 64), (0.016, 8)])
+def test_too_slow(monkeypatch: pytest.MonkeyPatch, small_s: float, side: int) -> None:
+    """A product that would take far longer than it may is a smaller one: 512 times 16 ms are over four times 1.8 s."""
+    clock, sides = Clock(monkeypatch), list[int]()
+
+    def product(left: torch.Tensor, _right: torch.Tensor, out: torch.Tensor) -> None:
+        sides.append(len(out))
+        clock.pass_by(small_s * (len(left) / 8) ** 3)
+
+    monkeypatch.setattr(torch, "mm", product)
+    rate = products._rate("fp32", 64, torch.Generator().manual_seed(0), 1.8, "cpu")
+
+    assert rate == pytest.approx(2 * 8**3 / small_s)
+    assert sides[:4] == [8] * 4
+    assert set(sides[4:]) == {side}
 
 
 def test_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
