@@ -34,7 +34,7 @@ MAX_PROBLEM = 600  # letters
 MAX_CASES = 10_000
 CLIP_NAMES = ("bigbuckbunny", "bikes")
 FILTERS = ("bicubic", "bilinear", "box", "lanczos", "crop")
-MAX_LOSS_DB = {"fp32": 0.02, "tf32": 0.1, "bf16": 0.1, "fp16": 0.1, "int8": 0.3}
+MAX_LOSS_DB = {"fp32": 0.02, "tf32": 0.1, "bf16": 0.1, "fp16": 0.1, "fp8": 0.3, "int8": 0.3}
 """dB of quality that a precision may cost before a case ends WRONG_OUTPUT, unless the file says otherwise."""
 
 

@@ -19,7 +19,7 @@ from nervbench.model.family import Spec, network_of
 from nervbench.model.network import Network
 from nervbench.records import Cost, LayerCost
 
-ITEM_BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "int8": 1}
+ITEM_BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "fp8": 1, "int8": 1}
 
 
 def _conv_flop(layer: Any, out: Tensor) -> int:

@@ -7,8 +7,8 @@ import torch
 from nervbench.model.network import Network, weights
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-STORED_AS = {"tf32": "fp32"}
-"""How weights are stored of a precision that has no type of its own."""
+STORED_AS = {"tf32": "fp32", "fp8": "fp16"}
+"""How weights are stored of a precision that is made of another one as they are used."""
 
 
 def stored(precision: str) -> str:

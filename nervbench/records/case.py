@@ -23,8 +23,11 @@ STRICT = "strict"
 PROTOCOLS = (STRICT, "nerv", "hnerv")
 """Ways to time a single stream: ours, and those of published code, replayed (:mod:`nervbench.measure.protocol`)."""
 MEDIAN, MEAN = "median", "mean"
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8")
-"""Of arithmetic. ``tf32`` is fp32 whose products keep 10 bits of the mantissa, as a GPU's matrix units have them."""
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8")
+"""Of arithmetic. ``tf32`` is fp32 whose products keep 10 bits of the mantissa, as a GPU's matrix units have them.
+
+``fp8`` is e4m3, of those layers that bear it.
+"""
 PLACES = ("cpu", "cuda")
 """Where a training runs."""
 Scale = Literal["small", "full"]

@@ -22,7 +22,14 @@ from nervbench.units import percent, significant
 
 MOST_BARS = 40
 LABEL_LENGTH = 44
-COLOURS = {"fp32": "#4477aa", "tf32": "#66ccee", "bf16": "#ee7733", "fp16": "#228833", "int8": "#aa3377"}
+COLOURS = {
+    "fp32": "#4477aa",
+    "tf32": "#66ccee",
+    "bf16": "#ee7733",
+    "fp16": "#228833",
+    "fp8": "#ccbb44",
+    "int8": "#aa3377",
+}
 OTHER_COLOUR = "#888888"
 SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "nervbench",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from nervbench.records import Ceilings, Cost, Result
 
-ITEM_BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "int8": 1}
+ITEM_BYTES = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "fp8": 1, "int8": 1}
 FRAME_CHANNELS = 3
 
 

@@ -15,6 +15,7 @@ from tests import interpreted
 from tests.interpreted import PLACE
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
+EIGHT_BITS, LARGEST = torch.float8_e4m3fn, 448.0
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,63 @@ def test_picture(fused: Any, stride: int, size: tuple[int, int], dtype: torch.dt
         off = (found.int() - meant.int()).abs()
         assert off.max() <= {torch.float32: 1, torch.float16: 1, torch.bfloat16: 3}[dtype]
         assert (off > 0).float().mean() < {torch.float32: 0.005, torch.float16: 0.05, torch.bfloat16: 0.4}[dtype]
+
+
+def in_eight_bits(fused: Any, shape: tuple[int, int, int, tuple[int, int]]) -> Any:
+    """A block of two images in float8, what these and its weights are there, as float32, bias and head."""
+    inputs, outputs, stride, size = shape
+    images, weight, bias, head = data(inputs, outputs, stride, size, torch.float16, batch=2)
+    weight[0] = 0  # a column without a range
+    peak = float(images.abs().max())
+
+    def make(head: Head | None) -> Any:
+        block = fused.FusedBlock(weight.to(PLACE), bias.to(PLACE), stride, size, "swish", 2, head, peak)
+        block.inside.copy_((images.permute(0, 2, 3, 1).float() * block.scale).to(EIGHT_BITS))
+        assert block.image.dtype == block._weight.dtype == EIGHT_BITS
+        return block
+
+    scale = LARGEST / peak
+    step = (weight.float().abs().amax((1, 2, 3), keepdim=True) / LARGEST).clamp(min=1e-30)
+    rounded = (images.float() * scale).to(EIGHT_BITS).float() / scale
+    return make, rounded, (weight / step).to(EIGHT_BITS).float() * step, bias.float(), head
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_float8(fused: Any, shape: tuple[int, int, int, tuple[int, int]]) -> None:
+    """Products are of what float8 has of images and weights; what goes on is rounded to the nearest, or saturates."""
+    _, outputs, stride, (height, width) = shape
+    make, images, weight, bias, _ = in_eight_bits(fused, shape)
+    meant = torch.stack([reference(image, weight, bias, stride, activation("swish")) for image in images])
+    meant = meant.permute(0, 2, 3, 1)
+    block = make(None)
+    place = (2, height * stride + 2, width * stride + 2, outputs)
+
+    halves = torch.zeros(place, dtype=torch.float16, device=PLACE)
+    block(halves)
+    assert (halves[:, 1:-1, 1:-1].cpu().float() - meant).abs().max() < 4e-3
+
+    scale = LARGEST / (0.9 * float(meant.abs().max()))
+    bytes_ = torch.zeros(place, dtype=EIGHT_BITS, device=PLACE)
+    block(bytes_, scale)
+    found = bytes_[:, 1:-1, 1:-1].cpu().float()
+    scaled = (meant * scale).clamp(-LARGEST, LARGEST)
+    assert (found.abs() == LARGEST).any()
+    assert ((found - scaled).abs() <= scaled.abs() / 15 + 2**-9).all()
+    assert (found == scaled.to(EIGHT_BITS).float()).float().mean() > 0.98  # sums in another order, at a half
+    assert not bytes_.float()[:, 0].any()
+
+
+@pytest.mark.parametrize(("stride", "size"), [(2, (3, 5)), (5, (2, 3))], ids=str)
+def test_float8_picture(fused: Any, stride: int, size: tuple[int, int]) -> None:
+    """After sums of float8 products the head is in 16 bits."""
+    make, images, weight, bias, head = in_eight_bits(fused, (12, 20, stride, size))
+    pictures = torch.zeros(2, size[0] * stride, size[1] * stride, 3, dtype=torch.uint8, device=PLACE)
+    make(head)(pictures)
+
+    for image, found in zip(images, pictures.cpu(), strict=True):
+        off = (found.int() - reference(image, weight, bias, stride, activation("swish"), head).int()).abs()
+        assert off.max() <= 1
+        assert (off > 0).float().mean() < 0.05
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky", "leaky01", "relu6", "gelu", "swish", "softplus", "hardswish"])

@@ -21,6 +21,7 @@ from nervbench.errors import UnsupportedError
 from nervbench.export.base import produce
 from nervbench.model import checkpoint
 from nervbench.model.network import FrameDecoder, positions
+from nervbench.model.precision import stored
 from nervbench.model.spec import NervSpec
 from nervbench.quality import mse_per_frame, psnr_from_mse
 from nervbench.runtime import cuda_graph, eager, fused, torch_session
@@ -34,7 +35,7 @@ FRAMES, BATCH = 7, 3
 
 def opening(folder: Path, precision: str = "fp32", spec: NervSpec = SPEC) -> Opening:
     """Seeded weights on this CPU, as if it were the GPU."""
-    path, artifact = produce(checkpoint.seeded(spec, 3), "checkpoint", precision, folder)
+    path, artifact = produce(checkpoint.seeded(spec, 3), "checkpoint", stored(precision), folder)
     return Opening(path, artifact, precision, BATCH, FRAMES, CpuDevice().card())
 
 
@@ -60,11 +61,40 @@ def check(session: Session, least_db: float) -> None:
         assert np.array_equal(first, found)
 
 
-@pytest.mark.parametrize(("precision", "least_db"), [("fp32", 57.0), ("fp16", 50.0), ("bf16", 40.0)])
+@pytest.mark.parametrize(("precision", "least_db"), [("fp32", 57.0), ("fp16", 50.0), ("bf16", 40.0), ("fp8", 30.0)])
 def test_fused(tmp_path: Path, precision: str, least_db: float) -> None:
     """One kernel a block, in every precision; where there is no GPU there is no graph either."""
     interpreted.fused_block()
     check(fused.RUNTIME.open(opening(tmp_path, precision)), least_db)
+
+
+def test_fused_in_fp8(tmp_path: Path) -> None:
+    """The last two blocks are, by the largest value that each is given in any frame; the row says so."""
+    interpreted.fused_block()
+    spec = replace(SPEC, strides=(2, 2, 2))
+    network = checkpoint.seeded(spec, 3).model().eval()
+    session = fused.RUNTIME.open(opening(tmp_path, "fp8", spec))
+    assert isinstance(session, fused.FusedSession)
+
+    kinds = [block.image.dtype for block in session._blocks]
+    assert kinds == [torch.float16, torch.float8_e4m3fn, torch.float8_e4m3fn]
+    with torch.inference_mode():
+        images = network.stem(network.embedding(positions(torch.arange(FRAMES), FRAMES)))
+        images = images.unflatten(1, (spec.fc_dim, spec.fc_height, spec.fc_width))
+        for block, layer in zip(session._blocks[1:], network.layers, strict=False):
+            images = layer(images)
+            assert block.scale == pytest.approx(448 / float(images.abs().max()), rel=2e-3)
+    assert session.notes[-1] == "the last 2 of 3 blocks are in fp8 (e4m3), the others in fp16"
+
+
+def test_fused_alone_has_fp8() -> None:
+    """On a GPU that multiplies it; its weights lie in a file in fp16."""
+    hopper = card("sm_90", kind="cuda")
+    assert fused.RUNTIME.wants("fp8") == ("checkpoint", "fp16")
+    assert fused.RUNTIME.refusal(hopper, "fp8") is None
+    for runtime in (eager.RUNTIME, cuda_graph.RUNTIME):
+        assert "fp8 is not available in the PyTorch runtimes on a GPU" in str(runtime.refusal(hopper, "fp8"))
+    assert "fp8 is not" in str(torch_session.refusal(card("sm_90", kind="cpu"), "fp8"))
 
 
 def test_fused_replays_what_was_captured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

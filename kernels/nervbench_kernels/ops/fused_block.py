@@ -12,6 +12,10 @@ blocks, 58 MB, written and read; 6 MB of weights; the picture). A runtime that f
 data sheet an H200 multiplies for 204 µs (989 TFLOP/s, bf16) and moves for 26 µs (4.8 TB/s): a frame is bound by its
 arithmetic, 1,600 FLOP a byte; and by memory, 397 µs, where nothing is fused.
 
+Images and weights may be float8 (e4m3) where the chip multiplies it: each column of the weights and the images as a
+whole are scaled to its range, sums scaled back. What a block gives is scaled for the next one as it is stored, so none
+is quantised by itself. The head stays in 16 bits.
+
 Sums are float32. :func:`nervbench_kernels.ops.block.reference` is the meaning. Run by Triton's interpreter on a CPU in
 the tests; no GPU has run it yet. Only what Triton's compiler has built in is called: its library is compiled as these
 kernels are, and whether for the interpreter is decided when it is imported.
@@ -34,6 +38,8 @@ INTERPRETED = bool(triton.knobs.runtime.interpret)
 ACTIVATIONS = ("relu", "leaky", "leaky01", "relu6", "gelu", "swish", "softplus", "hardswish")
 MOST_ELEMENTS = 2**31
 """Offsets within an image are 32 bits."""
+EIGHT_BITS, LARGEST = torch.float8_e4m3fn, 448.0
+TINY = torch.finfo(torch.float32).tiny
 
 _TILES = (
     (128, 128, 64, 4, 4),
@@ -91,6 +97,20 @@ def _product(a, b, sums, WIDEN: tl.constexpr):
 
 
 @triton.jit
+def _as_stored(x, target, scale, WIDEN: tl.constexpr):
+    """What is written to ``target`` for x: of float8 the nearest that it has, within its range."""
+    if target.dtype.element_ty == tl.float8e4nv:
+        x = tl.minimum(tl.maximum(x * scale, -448.0), 448.0)
+        if (
+            WIDEN
+        ):  # Triton 3.6's interpreter loses the carry as it rounds up to a power of two: nothing to round is left
+            bits = tl.maximum(tl.abs(x), 0.015625).to(tl.int32, bitcast=True) & 0x7F800000  # of the power of two below
+            steps = 1572864.0 * bits.to(tl.float32, bitcast=True)  # 1.5 · 2^23 eighths of it
+            x = (x + steps) - steps
+    return x.to(target.dtype.element_ty)
+
+
+@triton.jit
 def _convolved(image, pixel, weight, first, WIDTH: tl.constexpr, INPUTS: tl.constexpr, WIDE: tl.constexpr,
                PIXELS: tl.constexpr, COLUMNS: tl.constexpr, DEEP: tl.constexpr, WIDEN: tl.constexpr):  # fmt: skip
     """Sums of PIXELS neighbourhoods for the COLUMNS outputs from ``first`` on; ``pixel`` is where each begins."""
@@ -102,7 +122,7 @@ def _convolved(image, pixel, weight, first, WIDTH: tl.constexpr, INPUTS: tl.cons
         row = step // STEPS
         along = (step % STEPS) * DEEP + tl.arange(0, DEEP)
         a_at = image + pixel[:, None] + (row * ((WIDTH + 2) * INPUTS) + along)[None, :]
-        b_at = weight + (row * ROW + along)[:, None] * WIDE + column[None, :]
+        b_at = weight + (row * ROW + along)[:, None] + (column * (3 * ROW))[None, :]
         if ROW % DEEP == 0:  # noqa: SIM108 (decided when it is compiled)
             a = tl.load(a_at)
         else:
@@ -124,11 +144,18 @@ def _places(at, pixels, HEIGHT: tl.constexpr, WIDTH: tl.constexpr, PIXELS: tl.co
     return pixel // (HEIGHT * WIDTH), pixel // WIDTH % HEIGHT, pixel % WIDTH, there
 
 
+@triton.jit
+def _scaled_back(sums, gain, bias, column, WIDE: tl.constexpr):
+    gains = tl.load(gain + column, mask=column < WIDE, other=0.0)
+    biases = tl.load(bias + column, mask=column < WIDE, other=0.0)
+    return sums * gains[None, :] + biases[None, :]
+
+
 @_tuned
 @triton.jit
-def _to_image(image, weight, bias, target, pixels, HEIGHT: tl.constexpr, WIDTH: tl.constexpr, INPUTS: tl.constexpr,
-              OUTPUTS: tl.constexpr, STRIDE: tl.constexpr, KIND: tl.constexpr, WIDEN: tl.constexpr,
-              PIXELS: tl.constexpr, COLUMNS: tl.constexpr, DEEP: tl.constexpr):  # fmt: skip
+def _to_image(image, weight, gain, bias, target, pixels, scale, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
+              INPUTS: tl.constexpr, OUTPUTS: tl.constexpr, STRIDE: tl.constexpr, KIND: tl.constexpr,
+              WIDEN: tl.constexpr, PIXELS: tl.constexpr, COLUMNS: tl.constexpr, DEEP: tl.constexpr):  # fmt: skip
     WIDE: tl.constexpr = OUTPUTS * STRIDE * STRIDE
     ACROSS: tl.constexpr = (WIDE + COLUMNS - 1) // COLUMNS
     LINE: tl.constexpr = (WIDTH * STRIDE + 2) * OUTPUTS
@@ -138,19 +165,19 @@ def _to_image(image, weight, bias, target, pixels, HEIGHT: tl.constexpr, WIDTH: 
     begin = ((which * (HEIGHT + 2) + y) * (WIDTH + 2) + x) * INPUTS
     sums = _convolved(image, begin, weight, first, WIDTH, INPUTS, WIDE, PIXELS, COLUMNS, DEEP, WIDEN)
     column = first + tl.arange(0, COLUMNS)
-    sums += tl.load(bias + column, mask=column < WIDE, other=0.0)[None, :]
-    features = _activated(sums, KIND).to(target.dtype.element_ty)
+    features = _activated(_scaled_back(sums, gain, bias, column, WIDE), KIND)
     corner = (which * (HEIGHT * STRIDE + 2) + y * STRIDE + 1) * LINE + (x * STRIDE + 1) * OUTPUTS
     within = column // (STRIDE * OUTPUTS) * LINE + column % (STRIDE * OUTPUTS)
-    tl.store(target + corner[:, None] + within[None, :], features, mask=there[:, None] & (column < WIDE)[None, :])
+    stored = _as_stored(features, target, scale, WIDEN)
+    tl.store(target + corner[:, None] + within[None, :], stored, mask=there[:, None] & (column < WIDE)[None, :])
 
 
 @_tuned
 @triton.jit
-def _to_picture(image, weight, bias, head, shift, target, pixels, steep, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
-                INPUTS: tl.constexpr, OUTPUTS: tl.constexpr, STRIDE: tl.constexpr, KIND: tl.constexpr,
-                WIDEN: tl.constexpr, COLOURS: tl.constexpr, PIXELS: tl.constexpr, COLUMNS: tl.constexpr,
-                DEEP: tl.constexpr):  # fmt: skip
+def _to_picture(image, weight, gain, bias, head, shift, target, pixels, steep, HEIGHT: tl.constexpr,
+                WIDTH: tl.constexpr, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr, STRIDE: tl.constexpr,
+                KIND: tl.constexpr, WIDEN: tl.constexpr, COLOURS: tl.constexpr, PIXELS: tl.constexpr,
+                COLUMNS: tl.constexpr, DEEP: tl.constexpr):  # fmt: skip
     WIDE: tl.constexpr = OUTPUTS * STRIDE * STRIDE
     LINE: tl.constexpr = WIDTH * STRIDE * 3
     which, y, x, there = _places(tl.program_id(0), pixels, HEIGHT, WIDTH, PIXELS)
@@ -160,8 +187,7 @@ def _to_picture(image, weight, bias, head, shift, target, pixels, steep, HEIGHT:
     for first in range(0, WIDE, COLUMNS):
         sums = _convolved(image, begin, weight, first, WIDTH, INPUTS, WIDE, PIXELS, COLUMNS, DEEP, WIDEN)
         column = first + tl.arange(0, COLUMNS)
-        sums += tl.load(bias + column, mask=column < WIDE, other=0.0)[None, :]
-        features = _activated(sums, KIND).to(image.dtype.element_ty)
+        features = _activated(_scaled_back(sums, gain, bias, column, WIDE), KIND).to(head.dtype.element_ty)
         mixes = tl.load(head + column[:, None] * COLOURS + colour[None, :], mask=(column < WIDE)[:, None], other=0.0)
         z = _product(features, mixes, z, WIDEN)
     z += tl.load(shift + colour)[None, :]
@@ -176,10 +202,12 @@ def _to_picture(image, weight, bias, head, shift, target, pixels, steep, HEIGHT:
 class FusedBlock:
     """A block on a batch of images of one size. Fill ``inside``, then call it with where its output goes.
 
-    weight (out · stride², in, 3, 3) and bias as PyTorch's Conv2d has them; their type is that of the images. The output
-    is the next block's ``image``, or with a head the pictures (B, H · stride, W · stride, 3) uint8. Nothing is
-    allocated in a call, so it can be captured in a CUDA graph after a first one, which compiles and looks for the best
-    tiles. Raises ValueError for an activation without a kernel and for images over 2^31 elements.
+    weight (out · stride², in, 3, 3) and bias as PyTorch's Conv2d has them; their type is that of the images, unless
+    ``peak`` is given: the largest magnitude among these; they and the weights are float8 then, what is filled in is
+    multiplied by ``scale`` before. The output is the next block's ``image``, or with a head the pictures
+    (B, H · stride, W · stride, 3) uint8. Nothing is allocated in a call, so it can be captured in a CUDA graph after a
+    first one, which compiles and looks for the best tiles. Raises ValueError for an activation without a kernel and for
+    images over 2^31 elements.
     """
 
     def __init__(
@@ -191,6 +219,7 @@ class FusedBlock:
         activation: str,
         batch: int,
         head: Head | None = None,
+        peak: float | None = None,
     ) -> None:
         if activation not in ACTIVATIONS:
             msg = f"no kernel for the activation '{activation}'; there are: {', '.join(ACTIVATIONS)}"
@@ -205,12 +234,19 @@ class FusedBlock:
             found = max(elements, after)
             msg = f"a batch of {batch} is too large here: an image has {found} elements, less than 2^31 are possible"
             raise ValueError(msg)
-        self.image = weight.new_zeros(batch, self._height + 2, self._width + 2, inputs)
+        self.scale = 1.0 if peak is None else LARGEST / max(peak, TINY)
+        shape = batch, self._height + 2, self._width + 2, inputs
+        self.image = weight.new_zeros(shape, dtype=weight.dtype if peak is None else EIGHT_BITS)
         self.inside = self.image[:, 1:-1, 1:-1]
         self._pixels = batch * self._height * self._width
-        # (out, row, column, in, 3, 3) → (3, 3, in, row, column, out), row and column of the sub-pixel
+        # (out, row, column, in, 3, 3) → (row, column, out, 3, 3, in), row and column of the sub-pixel
         parts = weight.reshape(outputs, stride, stride, inputs, 3, 3)
-        self._weight = parts.permute(4, 5, 3, 1, 2, 0).reshape(9 * inputs, -1).contiguous()
+        columns = parts.permute(1, 2, 0, 4, 5, 3).reshape(-1, 9 * inputs)
+        step = torch.ones(len(columns), 1, device=weight.device)
+        if peak is not None:
+            step = (columns.float().abs().amax(1, keepdim=True) / LARGEST).clamp(min=TINY)
+        self._weight = (columns / step).to(self.image.dtype).contiguous()
+        self._gain = (step / self.scale).reshape(-1)
         self._bias = bias.float().reshape(outputs, stride, stride).permute(1, 2, 0).reshape(-1).contiguous()
         self._head = self._mixes(head, weight) if head else None
 
@@ -225,19 +261,20 @@ class FusedBlock:
             shift[3 * part : 3 * part + 3] = torch.from_numpy(head.bias)
         return mixes.reshape(-1, colours).to(like), shift.to(like.device), head.steep
 
-    def __call__(self, target: Tensor) -> None:
-        """Enqueue it on the current stream."""
+    def __call__(self, target: Tensor, scale: float = 1.0) -> None:
+        """Enqueue it on the current stream. A float8 target gets what comes out times ``scale``."""
         inputs, outputs = self._channels
         shape = (self._height, self._width, inputs, outputs, self._stride, self._activation, INTERPRETED)
+        inside = (self.image, self._weight, self._gain, self._bias)
         if self._head:
             head, shift, steep = self._head
-            pictures = (self.image, self._weight, self._bias, head, shift, target, self._pixels, steep)
+            pictures = (*inside, head, shift, target, self._pixels, steep)
             _to_picture[self._pictures_grid](*pictures, *shape, head.shape[1])
         else:
-            _to_image[self._images_grid](self.image, self._weight, self._bias, target, self._pixels, *shape)
+            _to_image[self._images_grid](*inside, target, self._pixels, scale, *shape)
 
     def _pictures_grid(self, tiles: dict[str, int]) -> tuple[int]:
         return (triton.cdiv(self._pixels, tiles["PIXELS"]),)
 
     def _images_grid(self, tiles: dict[str, int]) -> tuple[int]:
-        return (triton.cdiv(self._pixels, tiles["PIXELS"]) * triton.cdiv(self._weight.shape[1], tiles["COLUMNS"]),)
+        return (triton.cdiv(self._pixels, tiles["PIXELS"]) * triton.cdiv(self._weight.shape[0], tiles["COLUMNS"]),)
