@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nervbench.errors import ResultsError
-from nervbench.explain.frame_model import Found
+from nervbench.explain.frame_model import Found, suspects
 from nervbench.explain.gap import Gap
 from nervbench.explain.rows import condition, explain, usual
-from nervbench.records import Status
+from nervbench.records import Environment, Status
 from tests.explain.rows_made import Machine
 
 HERE = Machine()
@@ -73,6 +73,27 @@ def test_no_more_than_they_had() -> None:
 
     assert found.cause == "contention"
     assert "by itself × 0.85" in found.evidence
+
+
+@pytest.mark.parametrize(("package", "together"), [("torch", 2.0), ("openvino", 1.5)])
+def test_threads_wait_for_each_other(package: str, together: float) -> None:
+    """Half of two processors costs PyTorch, whose threads work in step, four times; one thread twice, of any package.
+
+    So with one thread less the rest is shared for less: either cause has the mean over both orders.
+    """
+
+    def middles(**fields: Any) -> dict[str, float]:
+        rows = [
+            dataclasses.replace(row, environment=Environment("3.11", "Linux", {package: "2.0"}, {}))
+            for row in (HERE.row(), HERE.but(**fields).row())
+        ]
+        return {each.cause: each.middle for each in suspects(rows[0], rows[1], ())[0]}
+
+    half, one = {"others": 0.5, "slowed": 2.0}, PLANTED["cores"]
+    assert middles(**half) == {"contention": pytest.approx(-together * math.log(2))}
+    both = middles(**half, **one)
+    assert both["contention"] == pytest.approx(-(together + 1) / 2 * math.log(2), rel=1e-3)
+    assert both["cores"] == pytest.approx(middles(**one)["cores"] + (together - 1) / 2 * math.log(2), rel=1e-3)
 
 
 def test_others_on_both_sides() -> None:
