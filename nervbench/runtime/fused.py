@@ -89,7 +89,7 @@ def _peaks(network: Nerv, stems_BCHW: Tensor, opening: Opening) -> list[float | 
     if kept == len(network.layers):
         return [None] * kept
     seen = []
-    for stem in stems_BCHW.split(opening.batch):
+    for stem in torch.split(stems_BCHW, opening.batch):
         images = accumulate(network.layers[:-1], lambda image, block: block(image), initial=stem)
         seen.append([float(image.abs().max()) for image in images])
     return [max(each) if place >= kept else None for place, each in enumerate(zip(*seen, strict=True))]

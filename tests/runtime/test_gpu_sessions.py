@@ -21,6 +21,7 @@ from nervbench.errors import UnsupportedError
 from nervbench.export.base import produce
 from nervbench.model import checkpoint
 from nervbench.model.network import FrameDecoder, positions
+from nervbench.model.nerv import Nerv
 from nervbench.model.precision import stored
 from nervbench.model.spec import NervSpec
 from nervbench.quality import mse_per_frame, psnr_from_mse
@@ -73,6 +74,7 @@ def test_fused_in_fp8(tmp_path: Path) -> None:
     interpreted.fused_block()
     spec = replace(SPEC, strides=(2, 2, 2))
     network = checkpoint.seeded(spec, 3).model().eval()
+    assert isinstance(network, Nerv)
     session = fused.RUNTIME.open(opening(tmp_path, "fp8", spec))
     assert isinstance(session, fused.FusedSession)
 
