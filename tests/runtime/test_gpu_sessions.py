@@ -20,8 +20,8 @@ from nervbench.device.cpu import CpuDevice
 from nervbench.errors import UnsupportedError
 from nervbench.export.base import produce
 from nervbench.model import checkpoint
-from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.nerv import Nerv
+from nervbench.model.network import FrameDecoder, positions
 from nervbench.model.precision import stored
 from nervbench.model.spec import NervSpec
 from nervbench.quality import mse_per_frame, psnr_from_mse
