@@ -47,7 +47,7 @@ def test_unknown_memory() -> None:
 
 def test_unknown_precision() -> None:
     """A precision whose item size is not known has no memory roof."""
-    assert roof(COST, Ceilings({"fp8": 1e6}, 1e9, 1), "fp8", 1).memory_s is None
+    assert roof(COST, Ceilings({"fp4": 1e6}, 1e9, 1), "fp4", 1).memory_s is None
 
 
 def test_row_without_ceilings() -> None:
