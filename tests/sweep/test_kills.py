@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from nervbench import store
@@ -68,6 +69,8 @@ def test_what_is_left_is_seen(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> 
     """A process that a sweep has started and that outlives it is found."""
     monkeypatch.setattr(kills, "GONE_S", 0.1)
     with subprocess.Popen(["sleep", "60"], env={"TMPDIR": str(stage.scratch)}) as process:
+        while not psutil.Process(process.pid).environ():  # a moment after it was started it has none
+            pass
         with pytest.raises(kills.LostError, match=f"processes \\[{process.pid}\\] are left"):
             kills.survived(stage, stage.root, b"")
         process.kill()
