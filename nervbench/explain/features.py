@@ -7,8 +7,10 @@ edges of the output are paid in full. So the time by one algorithm is about
 
 and cuDNN takes the fastest of: the implicit matrix product (tiles of 128×32, 128×64, 128×128 pixels × channels), the
 fused Winograd convolution F(2×2, 3×3) with 16 multiplications for 36, and the one that goes through memory, F(4×4, 3×3)
-with 36 for 144, which writes and reads its transformed input and output. Below all of them is the memory roof. A factor
-whose figure the card lacks is left out: without bandwidth no memory roof, without the number of SMs no waves.
+with 36 for 144, which writes and reads its transformed input and output. The fused one, ``winograd_128x128…tile148``,
+cuts each picture into pieces of 8×16 pixels, that is 4×8 tiles of 2×2, so it wastes much of a small picture. Below all
+of them is the memory roof. A factor whose figure the card lacks is left out: without bandwidth no memory roof, without
+the number of SMs no waves.
 """
 
 from __future__ import annotations
@@ -25,6 +27,10 @@ from nervbench.shapes import FP32_BYTES, Convolution
 Floats = NDArray[np.float64]
 DIRECT = ((128, 64), (64, 128), (128, 32), (32, 128), (128, 128))
 PRODUCTS = ((64, 64), (32, 128), (128, 32), (128, 64), (64, 128), (128, 128))
+PIECE = (8, 16, 32)
+"""Rows, columns and channels of the output that a block of the fused Winograd convolution computes."""
+DEPTH = 8
+"""Channels of the input that it takes at a time."""
 NEEDS = {"memory_bytes_per_s": "memory roof", "sms": "waves"}
 """What a card may lack, and the factor that is then left out."""
 
@@ -68,9 +74,10 @@ def estimates(kernels: Sequence[Convolution], card: Peaks) -> Floats:
     ).T
     taps, pixels = kernel**2, batch * height * width
 
-    def waves(tiles: Floats) -> Floats:
-        """Seconds of one FLOP in every tile."""
-        return np.ceil(tiles / card.sms) * (card.sms / peak) if card.sms else tiles / peak
+    def waves(tiles: Floats, at_once: int = 1) -> Floats:
+        """Seconds of one FLOP in every tile, of which a multiprocessor has so many at once."""
+        sms = (card.sms or 0) * at_once
+        return np.ceil(tiles / sms) * (sms / peak) if sms else tiles / peak
 
     def memory(moved: Floats) -> Floats:
         """Seconds of the memory roof."""
@@ -85,6 +92,9 @@ def estimates(kernels: Sequence[Convolution], card: Peaks) -> Floats:
         waves(tiles_of(small, outputs, tile) * times) * tile[0] * tile[1] * 16 / times * inputs * 2
         for tile, times in (((32, 32), 1), ((32, 64), 1), ((128, 128), 16))
     ]
+    pieces = batch * np.ceil(height / PIECE[0]) * np.ceil(width / PIECE[1]) * np.ceil(outputs / PIECE[2])
+    depth = DEPTH * np.ceil(inputs / DEPTH) + 2 * DEPTH  # filling and emptying the pipeline takes about two steps
+    pieced = [waves(pieces, at_once) * 16 * 32 * PIECE[2] * depth * 2 for at_once in (1, 2)]
     large = batch * np.ceil(height / 4) * np.ceil(width / 4)
     moved = memory(72 * large * (inputs + outputs))
     through = [waves(36 * tiles_of(large, outputs, tile)) * tile[0] * tile[1] * inputs * 2 + moved for tile in PRODUCTS]
@@ -92,7 +102,7 @@ def estimates(kernels: Sequence[Convolution], card: Peaks) -> Floats:
     weights = memory(36 * inputs * outputs)
     best = [np.minimum.reduce(direct + fused), np.minimum.reduce(through)]
     with np.errstate(divide="ignore"):
-        found: Floats = np.log(np.stack([*direct, *fused, *through, *best, moved, bytes_s, weights], 1))
+        found: Floats = np.log(np.stack([*direct, *fused, *pieced, *through, *best, moved, bytes_s, weights], 1))
     return found
 
 
@@ -102,11 +112,9 @@ def alone(kernels: Sequence[Convolution], card: Peaks) -> Floats:
     return np.hstack([shape(kernels), estimates(kernels, card) - base, base])
 
 
-def beside(kernels: Sequence[Convolution], times_s: Floats, source: Peaks, target: Peaks) -> Floats:
-    """What the ratio of the times on two devices is predicted from, with the time on the first."""
+def beside(kernels: Sequence[Convolution], times_s: Floats, source: Peaks, targets: Sequence[Peaks]) -> Floats:
+    """What the ratios of the times on several devices to the one on ``source`` are predicted from, one row a kernel."""
     log = np.log(times_s)[:, None]
-    there, here = estimates(kernels, source), estimates(kernels, target)
-    with np.errstate(invalid="ignore"):
-        between = np.nan_to_num(here - there, nan=0.0)
     attained = roof(kernels, source)[:, None] - log
-    return np.hstack([shape(kernels), attained, log, there - log, here - log, between])
+    found = np.hstack([shape(kernels), attained, log, *(estimates(kernels, target) - log for target in targets)])
+    return np.where(np.isfinite(found), found, 0.0)

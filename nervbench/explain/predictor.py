@@ -1,10 +1,10 @@
 """The time of a kernel on a GPU that is not here: from its card alone, or from the time on another GPU too.
 
 The roof (FLOP / peak) times what fitted trees make of the physics of :mod:`nervbench.explain.features`; between two
-measured GPUs, the time on one times what trees of that pair make of both. The 80 % interval is of residuals on shapes
-that the trees had not seen (split by size), and for a GPU that nobody measured, on a GPU that they had not seen either.
-A kernel that only moves bytes takes its launch and its bytes at the rate that copies attain on the card; the two
-overlap: the root of the sum of their squares was nearer to what was measured on five GPUs than their sum.
+measured GPUs, the time on one times what networks of that GPU make of all of them. The 80 % interval is of residuals on
+shapes that had not been seen (split by size), and for a GPU that nobody measured, on a GPU that had not been either. A
+kernel that only moves bytes takes its launch and its bytes at the rate that copies attain on the card; the two overlap:
+the root of the sum of their squares was nearer to what was measured on five GPUs than their sum.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from nervbench import cards
 from nervbench.cards import Peaks
 from nervbench.errors import ConfigError
-from nervbench.explain import features
+from nervbench.explain import features, networks, trees
 from nervbench.explain.features import Floats
-from nervbench.explain.trees import Trees, from_arrays
 from nervbench.shapes import Convolution, Kernel, Move
 
 MEASURED = ("p100", "p4", "t4", "v100", "a100-80")
@@ -72,12 +72,17 @@ def beside(kernels: Sequence[Convolution], times_s: Floats, source: Peaks, targe
     size = features.roof(kernels, target)
     if source.key == target.key:
         return Times(times_s, times_s, times_s)
-    pair = f"{source.key}/{target.key}"
-    if f"{pair}/start" in _file():
-        ratio = _trees(pair)(features.beside(kernels, times_s, source, target))
-        return _spread(pair).around(np.log(times_s) + ratio, size)
+    if source.key in MEASURED and target.key in MEASURED:
+        x = features.beside(kernels, times_s, source, [cards.card(key) for key in MEASURED])
+        ratio = _networks(source.key)(x)[:, others(source.key).index(target.key)]
+        return _spread(f"{source.key}/{target.key}").around(np.log(times_s) + ratio, size)
     ratio = np.log(alone(kernels, target).middle_s) - np.log(alone(kernels, source).middle_s)
     return _spread("ratio").around(np.log(times_s) + ratio, size)
+
+
+def others(source: str) -> tuple[str, ...]:
+    """The measured GPUs but one, in the order of what its networks say."""
+    return tuple(key for key in MEASURED if key != source)
 
 
 def moves(kernels: Sequence[Move], card: Peaks, launch_s: float | None = None) -> Times:
@@ -131,8 +136,13 @@ def _file() -> Mapping[str, Any]:
 
 
 @functools.cache
-def _trees(name: str) -> Trees:
-    return from_arrays(_file(), name)
+def _trees(name: str) -> trees.Trees:
+    return trees.from_arrays(_file(), name)
+
+
+@functools.cache
+def _networks(source: str) -> networks.Networks:
+    return networks.from_arrays(_file(), f"from/{source}")
 
 
 def _spread(name: str) -> Spread:

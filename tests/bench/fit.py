@@ -1,6 +1,6 @@
 """Fits the predictor of kernel times and prints how well it does on shapes and on GPUs that it has not seen.
 
-python -m tests.bench.fit [--write] [--data FOLDER]     (a few minutes)
+python -m tests.bench.fit [--write] [--data FOLDER]     (ten minutes)
 """
 
 from __future__ import annotations
@@ -18,17 +18,15 @@ from nervbench.cards import card
 from nervbench.explain import features
 from nervbench.explain.features import Floats
 from nervbench.explain.kernel_csv import COLUMN_OF, SHAPE
-from nervbench.explain.predictor import MEASURED, STRATA, attained_bytes_per_s
+from nervbench.explain.predictor import MEASURED, STRATA, attained_bytes_per_s, others
 from nervbench.explain.trees import Trees
 from nervbench.shapes import Convolution
+from tests.bench.fit_networks import fitted as networks_of
+from tests.bench.fit_networks import launching
 
 ROOM = Path(__file__).parents[2]
 FOLDS = 5
-ASKED = (("v100", "p100"), ("t4", "p100"), ("v100", "t4"))
-"""Pairs that get large trees; the others get small ones, for the size of the file."""
-LARGE: dict[str, Any] = {"max_iter": 300, "learning_rate": 0.07, "max_leaf_nodes": 16, "min_samples_leaf": 10}
-SMALL: dict[str, Any] = {"max_iter": 40, "learning_rate": 0.15, "max_leaf_nodes": 12, "min_samples_leaf": 15}
-ALONE: dict[str, Any] = {"max_iter": 120, "learning_rate": 0.1, "max_leaf_nodes": 10, "min_samples_leaf": 30}
+ALONE: dict[str, Any] = {"max_iter": 60, "learning_rate": 0.1, "max_leaf_nodes": 10, "min_samples_leaf": 30}
 Times = dict[str, Floats]
 """Seconds of every row, by device."""
 
@@ -96,20 +94,25 @@ def rows(path: Path) -> tuple[list[Convolution], Times]:
     return kernels, {key: np.array([float(row[name]) / 1e3 for row in read]) for key, name in columns.items()}
 
 
-def pairs(
-    kernels: list[Convolution], times: Times, fold: NDArray[Any], kept: dict[str, Any], chosen: list[tuple[str, str]]
-) -> list[str]:
-    """From one GPU to another."""
+def from_others(kernels: list[Convolution], times: Times, fold: NDArray[Any], kept: dict[str, Any]) -> list[str]:
+    """From each GPU to the others: networks of each source."""
+    cards = [card(key) for key in MEASURED]
+    whole = np.stack([times[key] for key in MEASURED], 1)
+    parts = [np.flatnonzero(fold != each) for each in (*range(FOLDS), FOLDS)]  # the last is all
+    launched = [launching([kernels[at] for at in part], whole[part], MEASURED) for part in parts]
     lines = []
-    for a, b in chosen:
-        x, y = features.beside(kernels, times[a], card(a), card(b)), np.log(times[b] / times[a])
-        size = LARGE if (a, b) in ASKED else SMALL
-        error = np.empty(len(y))
-        for each in range(FOLDS):
-            error[fold == each] = y[fold == each] - fitted(x[fold != each], y[fold != each], size)(x[fold == each])
-        base = features.roof(kernels, card(b))
-        lines.append(said(f"{b} from {a}", error, base, fold))
-        kept |= fitted(x, y, size).arrays(f"{a}/{b}") | spread(f"{a}/{b}", base, error)
+    for source in MEASURED:
+        x = features.beside(kernels, times[source], card(source), cards)
+        y = np.stack([np.log(times[key] / times[source]) for key in others(source)], 1)
+        made = [networks_of(x[p], y[p], times[source][p], found) for p, found in zip(parts, launched, strict=True)]
+        kept |= made[-1].arrays(f"from/{source}")
+        error = np.empty(y.shape)
+        for each, networks in enumerate(made[:-1]):
+            error[fold == each] = y[fold == each] - networks(x[fold == each])
+        for at, target in enumerate(others(source)):
+            base = features.roof(kernels, card(target))
+            lines.append(said(f"{target} from {source}", error[:, at], base, fold))
+            kept |= spread(f"{source}/{target}", base, error[:, at])
     return lines
 
 
@@ -198,21 +201,20 @@ def main() -> None:
     """Fit, print, and write where asked."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=ROOM.parent / "shared" / "data")
-    parser.add_argument("--part", choices=("moves", "asked", "others", "alone", "all"), default="all")
+    parser.add_argument("--part", choices=("moves", "others", "alone", "all"), default="all")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     kernels, times = rows(given.data / "conv3x3" / "measured.csv")
     fold = np.random.default_rng(0).permutation(len(kernels)) % FOLDS
     figures, of_moves = moves(given.data / "elementwise" / "gelu.csv")
-    others = [(a, b) for a in MEASURED for b in MEASURED if a != b and (a, b) not in ASKED]
-    for part in ("moves", "asked", "others", "alone") if given.part == "all" else (given.part,):
+    for part in ("moves", "others", "alone") if given.part == "all" else (given.part,):
         kept: dict[str, Any] = {}
         if part == "moves":
             lines = of_moves
         elif part == "alone":
             lines = cards_alone(kernels, times, fold, kept)
         else:
-            lines = pairs(kernels, times, fold, kept, list(ASKED) if part == "asked" else others)
+            lines = from_others(kernels, times, fold, kept)
         if given.write:
             write(part, kept, lines, figures)
     for name, (value, meaning) in figures.items():

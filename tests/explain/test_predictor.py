@@ -81,6 +81,14 @@ def test_intervals_surround() -> None:
     assert unknown.high_s[0] / unknown.low_s[0] > known.high_s[0] / known.low_s[0]
 
 
+def test_farther_than_fitted() -> None:
+    """A convolution larger than any fitted one still has a finite time, in its interval."""
+    huge = Convolution(64, 8192, 8192, 1024, 1024)
+    found = predictor.beside([huge], np.array([1000.0]), card("v100"), card("t4"))
+
+    assert 0 < found.low_s[0] < found.middle_s[0] < found.high_s[0] < 1e5
+
+
 def rows() -> tuple[list[Convolution], dict[str, features.Floats]]:
     """What was measured, or a skip."""
     if not DATA.exists():
@@ -93,7 +101,7 @@ def rows() -> tuple[list[Convolution], dict[str, features.Floats]]:
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "bound"), [("v100", "p100", 0.09), ("t4", "p100", 0.11), ("v100", "t4", 0.07)]
+    ("source", "target", "bound"), [("v100", "p100", 0.05), ("t4", "p100", 0.06), ("v100", "t4", 0.045)]
 )
 def test_from_another(source: str, target: str, bound: float) -> None:
     """From another GPU the mean error on the fitted rows is bounded, and 7 of 10 at least are in the interval."""
@@ -110,4 +118,4 @@ def test_from_the_card(target: str) -> None:
     kernels, times = rows()
     found = predictor.alone(kernels, card(target), unseen=True)
 
-    assert np.abs(found.middle_s / times[target] - 1).mean() < 0.32
+    assert np.abs(found.middle_s / times[target] - 1).mean() < 0.28
