@@ -11,7 +11,8 @@ All pairs of one model on one machine are measured at the same time, by processe
 machine may be half as fast again in one second as in the next, without anything that tells. What others had of the
 processors is counted in a row's own turns. A is the same in these pairs; the truth is of other processes.
 
-Every pair is kept as a line of ``reports/proof.jsonl``, those of a block at its end: run it again to go on.
+Every pair is kept as a line of ``reports/proof.jsonl``, those of a block at its end: run it again to go on. The rows
+themselves stay in the folder ``--out``: with ``--again`` they are explained once more, by what explains now.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ EXPLAINS = (frame_model, rows, shapley)
 """What explains: pairs explained by another version of these do not count."""
 
 
+Measured = tuple[list[dict[str, Result]], float]
+"""The rows of a block's runs by name, and the share of the processors that the host of a virtual machine took."""
 CPU = CpuDevice()
 OLDER_ISA = "SSE41"
 """For oneDNN: the oldest that it has kernels for. By AVX2 a processor that halves AVX-512 is as fast."""
@@ -216,14 +219,37 @@ def prepared(out: Path, models: tuple[str, ...]) -> Ready:
     )
 
 
-def measured(block: Block, workshop: Workshop, version: str, bound: float) -> Iterator[Line]:
-    """A block's lines: what was explained of every pair, and what each change does by itself."""
+def measured(block: Block, workshop: Workshop, folder: Path, bound: float) -> Measured:
+    """The rows of a block, kept as they come."""
     every, shares = [], []
     for number in range(ROUNDS):
         wait_for_calm(bound)
         before = psutil.cpu_times()
         every.append(workshop.runs(block, number))
         shares.append(stolen(before))
+        kept_in(folder, block, number).unlink(missing_ok=True)
+        for row in every[-1].values():
+            store.append(kept_in(folder, block, number), row)
+    return every, max(shares)
+
+
+def kept_in(folder: Path, block: Block, number: int) -> Path:
+    """Where the rows of one run of a block are, in the order of its machines."""
+    return folder / f"{block.name(()).replace('/', '-')}-{number}.jsonl"
+
+
+def kept(block: Block, folder: Path) -> Measured | None:
+    """The rows of a block as :func:`measured` kept them; None where some are missing."""
+    files = [store.read(path) for number in range(ROUNDS) if (path := kept_in(folder, block, number)).exists()]
+    if [len(rows) for rows in files] != [len(block.machines)] * ROUNDS:
+        return None
+    seen = [row.telemetry.meanwhile for rows in files for row in rows if row.telemetry and row.telemetry.meanwhile]
+    return [dict(zip(block.machines, rows, strict=True)) for rows in files], max(each.steal_share or 0 for each in seen)
+
+
+def explained(block: Block, found: Measured, version: str) -> Iterator[Line]:
+    """A block's lines: what was explained of every pair, and what each change does by itself."""
+    every, share = found
     runs = {name: [found[name] for found in every] for name in every[0]}
     times = {name: tuple(map(frame_model.frame_time, found)) for name, found in runs.items()}
     for planted in block.planted:
@@ -244,7 +270,7 @@ def measured(block: Block, workshop: Workshop, version: str, bound: float) -> It
             truth=truth_of(planted, times),
             evidence={part.cause: part.evidence for part in gap.parts},
             times_s={"A": times["A"], "B": times[name], "another A": times["B "], **alone},
-            stolen=max(shares),
+            stolen=share,
         )
 
 
@@ -264,6 +290,13 @@ def log_ratio(before: Sequence[float], after: Sequence[float]) -> float:
     return math.log(median(before) / median(after))
 
 
+def write(lines: Iterator[Line]) -> None:
+    """Keep a block's lines and tell them."""
+    for line in lines:
+        store.append_line(KEPT_IN, proof.to_line(line))
+        tell(line)
+
+
 def tell(line: Line) -> None:
     """What was found of a pair, and what is true."""
     told_as = ", ".join(f"{cause} {log:+.3f}" for cause, (log, _, _) in line.found.items())
@@ -279,6 +312,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="blocks whose first pair has this in its name")
     parser.add_argument("--stolen", type=float, default=0.05, help="share of processor time, default %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/bench-explain"))
+    parser.add_argument("--again", action="store_true", help="explain the rows kept in --out, measure nothing")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PLANTED), os.environ.get("PYTHONPATH", "")])
@@ -289,15 +323,17 @@ def main() -> None:
         for block in blocks(given.n)
         if given.only in block.name(()) and not {block.name(each) for each in block.planted} <= done
     ]
-    if wanted:
+    if given.again:
+        for block in wanted:
+            if found := kept(block, given.out):
+                write(explained(block, found, version))
+    elif wanted:
         os.environ[BUS] = FAST_BUS
         workshop = Workshop(prepared(given.out, tuple(dict.fromkeys(block.model for block in wanted))))
         del os.environ[BUS]
         workshop.probe([machine for block in wanted for machine in block.machines.values()])
         for block in wanted:
-            for line in measured(block, workshop, version, given.stolen):
-                store.append_line(KEPT_IN, proof.to_line(line))
-                tell(line)
+            write(explained(block, measured(block, workshop, given.out, given.stolen), version))
     for what, count, of in proof.counted([line for line in proof.read(KEPT_IN) if line.version == version]):
         print(f"{what}: {count} of {of}")
 

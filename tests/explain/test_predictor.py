@@ -37,6 +37,17 @@ def test_waves() -> None:
     assert more == pytest.approx(2 * one)
 
 
+def test_pieces() -> None:
+    """The fused Winograd convolution computes pieces of 8×16 pixels and 32 channels; one row more costs one more."""
+    p100, at = card("p100"), len(features.DIRECT) + 3
+    fits, row, channel = (Convolution(56, 64, *size) for size in ((32, 8, 16), (32, 9, 16), (33, 8, 16)))
+    one_each, two_each = np.exp(features.estimates([fits, row, channel], p100)[:, at : at + 2]).T
+
+    assert one_each[0] == pytest.approx(2 * 16 * 32 * 32 * (64 + 16) / (9.5e12 / 56))
+    assert one_each / one_each[0] == pytest.approx([1, 2, 2])
+    assert two_each / one_each[0] == pytest.approx([2, 2, 2])  # two at once are half as fast each
+
+
 def test_left_out() -> None:
     """A card without bandwidth or multiprocessors loses that factor, says so, and still predicts; without peak not."""
     bare = dataclasses.replace(card("p100"), key="bare", memory_bytes_per_s=None, copy_bytes_per_s=None, sms=None)
