@@ -31,7 +31,6 @@ from statistics import median
 from typing import Any
 
 import platformdirs
-import psutil
 
 from nervbench import store
 from nervbench.config import MAX_LOSS_DB, Bench, MatrixEntry, ModelEntry, Verify
@@ -46,7 +45,7 @@ from nervbench.sweep.jobs import CaseJob
 from nervbench.sweep.live import runnable
 from nervbench.sweep.local import Plan, Ready, preparation, probe_device, told
 from tests.bench.in_turns import Machine, in_turns, made
-from tests.bench.trust import stolen, wait_for_calm
+from tests.bench.trust import wait_for_calm
 
 PLANTED = Path(__file__).parent / "planted"
 DELAY, BUS = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S"
@@ -64,8 +63,8 @@ EXPLAINS = (frame_model, rows, shapley)
 """What explains: pairs explained by another version of these do not count."""
 
 
-Measured = tuple[list[dict[str, Result]], float]
-"""The rows of a block's runs by name, and the share of the processors that the host of a virtual machine took."""
+Runs = list[dict[str, Result]]
+"""The rows of each run of a block, by name."""
 CPU = CpuDevice()
 OLDER_ISA = "SSE41"
 """For oneDNN: the oldest that it has kernels for. By AVX2 a processor that halves AVX-512 is as fast."""
@@ -219,18 +218,16 @@ def prepared(out: Path, models: tuple[str, ...]) -> Ready:
     )
 
 
-def measured(block: Block, workshop: Workshop, folder: Path, bound: float) -> Measured:
+def measured(block: Block, workshop: Workshop, folder: Path, bound: float) -> Runs:
     """The rows of a block, kept as they come."""
-    every, shares = [], []
+    every = []
     for number in range(ROUNDS):
         wait_for_calm(bound)
-        before = psutil.cpu_times()
         every.append(workshop.runs(block, number))
-        shares.append(stolen(before))
         kept_in(folder, block, number).unlink(missing_ok=True)
         for row in every[-1].values():
             store.append(kept_in(folder, block, number), row)
-    return every, max(shares)
+    return every
 
 
 def kept_in(folder: Path, block: Block, number: int) -> Path:
@@ -238,18 +235,18 @@ def kept_in(folder: Path, block: Block, number: int) -> Path:
     return folder / f"{block.name(()).replace('/', '-')}-{number}.jsonl"
 
 
-def kept(block: Block, folder: Path) -> Measured | None:
+def kept(block: Block, folder: Path) -> Runs | None:
     """The rows of a block as :func:`measured` kept them; None where some are missing."""
     files = [store.read(path) for number in range(ROUNDS) if (path := kept_in(folder, block, number)).exists()]
     if [len(rows) for rows in files] != [len(block.machines)] * ROUNDS:
         return None
-    seen = [row.telemetry.meanwhile for rows in files for row in rows if row.telemetry and row.telemetry.meanwhile]
-    return [dict(zip(block.machines, rows, strict=True)) for rows in files], max(each.steal_share or 0 for each in seen)
+    return [dict(zip(block.machines, rows, strict=True)) for rows in files]
 
 
-def explained(block: Block, found: Measured, version: str) -> Iterator[Line]:
+def explained(block: Block, every: Runs, version: str) -> Iterator[Line]:
     """A block's lines: what was explained of every pair, and what each change does by itself."""
-    every, share = found
+    seen = [row.telemetry.meanwhile for found in every for row in found.values() if row.telemetry]
+    share = max((each.steal_share or 0.0 for each in seen if each), default=0.0)
     runs = {name: [found[name] for found in every] for name in every[0]}
     times = {name: tuple(map(frame_model.frame_time, found)) for name, found in runs.items()}
     for planted in block.planted:
