@@ -25,6 +25,9 @@ SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
 """Names of the drivers that know the temperature of a processor (Intel, AMD twice, Arm boards)."""
 
 MOST_PROCESSORS = 1 << 16
+NS_PER_S = 1e9
+SEEN, UNSEEN_S = 0.5, 0.5
+"""Of what others took a share, beside some seconds, that must be of those who are seen."""
 CLOCKS = 8
 """Processors whose clock is read, at most: reading it may wake or interrupt the processor that is asked."""
 
@@ -49,6 +52,10 @@ class CpuReadings:
         self._energy_j = 0.0
         self._counted_uj: dict[Path, int] = {}
         self._switched: dict[str, tuple[int, int]] = {}
+        self._tree: set[int] = set()
+        self._scheduled: dict[str, tuple[int, int]] | None = None
+        self._others_ran_s = self._others_waited_s = 0.0
+        self._others_first_s: float | None = None
 
     def now(self) -> dict[str, Reading]:
         """Clock in Hz, temperature in °C, available memory in bytes."""
@@ -63,8 +70,8 @@ class CpuReadings:
         """Totals since some moment in the past.
 
         Processor time in s: ``others_cpu`` is what the processors worked less what the process with its children took
-        and less what this one took; ``steal`` is what a hypervisor gave to others while they had work to do.
-        ``cpu_energy`` in J, ``swap_…`` in bytes; faults and switches of the process as counts.
+        and less what this one took; ``others_waiting`` is for how long their threads were ready to run and waited;
+        ``steal`` is what a hypervisor gave to others while they had work to do. ``cpu_energy`` in J, ``swap_…`` in bytes; faults and switches of the process as counts.
         """
         processes = _spread(("tree", "minor_faults", "major_faults"), self._of_processes)
         processors = _spread(("busy", "steal"), self._of_processors)
@@ -77,6 +84,7 @@ class CpuReadings:
             others = busy - tree - own_s
         return {
             "others_cpu": others,
+            "others_waiting": others if isinstance(others, str) else _asked(lambda: self._waited(others)),
             "cpu_energy": _asked(self._energy),
             **processes,
             **processors,
@@ -145,6 +153,7 @@ class CpuReadings:
         tree = {self._pid}
         while more := {pid for pid, stat in stats.items() if int(stat[1]) in tree} - tree - {os.getpid()}:
             tree |= more
+        self._tree = tree
         ticks = sum(int(field) for pid in tree for field in stats[pid][11:15])
         return ticks * _tick_s(), int(stats[self._pid][7]), int(stats[self._pid][9])
 
@@ -162,6 +171,44 @@ class CpuReadings:
                 self._switched[file.parent.name] = (int(next(counts)), int(next(counts)))
         voluntary, involuntary = zip(*self._switched.values(), strict=True)
         return sum(voluntary), sum(involuntary)
+
+    def _waited(self, others_s: float) -> float:
+        """Seconds since the first call that threads of others waited for one of the processors.
+
+        By the scheduler's statistics of each thread: nanoseconds it ran, and that it was ready to and did not. Raises
+        LookupError where these are not to be seen of those that took the ``others_s``, as from within a container.
+        """
+        before, seen = self._scheduled, {}
+        known = {*map(str, self._tree), str(os.getpid())}
+        for task in self._proc.glob("[0-9]*/task/[0-9]*"):
+            with suppress(OSError):  # ended meanwhile
+                if task.parts[-3] not in known:
+                    ran, waited, _slices = _read(task / "schedstat").split()
+                    seen[task.name] = (int(ran), int(waited))
+        if not seen:
+            msg = f"no thread of another process is to be seen under {self._proc}"
+            raise LookupError(msg)
+        self._scheduled = seen
+        if before is None or self._others_first_s is None:
+            self._others_first_s = others_s
+            return 0.0
+        for thread, (ran, waited) in seen.items():
+            ran_before, waited_before = before.get(thread, (0, 0))
+            if (ran, waited) != (ran_before, waited_before) and self._on_ours(thread):
+                self._others_ran_s += max(0, ran - ran_before) / NS_PER_S
+                self._others_waited_s += max(0, waited - waited_before) / NS_PER_S
+        grown_s = others_s - self._others_first_s
+        if self._others_ran_s < SEEN * (grown_s - UNSEEN_S):
+            msg = f"others took {grown_s:.1f} s of the processors, those that are seen {self._others_ran_s:.1f} s"
+            raise LookupError(msg)
+        return self._others_waited_s
+
+    def _on_ours(self, thread: str) -> bool:
+        """Whether a thread was last on one of the processors; True where it has ended."""
+        try:
+            return int(_read(self._proc / thread / "stat").rpartition(")")[2].split()[36]) in self.processors
+        except (OSError, LookupError):
+            return True
 
     def _swapped(self) -> tuple[int, int]:
         file, page = self._proc / "vmstat", os.sysconf("SC_PAGE_SIZE")

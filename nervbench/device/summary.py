@@ -137,5 +137,5 @@ GROWN = {
 }
 """Field of the record: the total whose growth it is."""
 
-SHARES = {"others_cpu_share": "others_cpu", "steal_share": "steal"}
+SHARES = {"others_cpu_share": "others_cpu", "others_waiting_share": "others_waiting", "steal_share": "steal"}
 """Field of the record: the processor time that it is the share of."""

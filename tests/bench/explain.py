@@ -52,8 +52,10 @@ DELAY, BUS = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S"
 FAST_BUS, SLOW_BUS = "100e6", "8e6"
 PROBE_S, PROBES = 2.0, 4
 WEIGHTS = "seeded:0"
-ROUNDS = 5
+ROUNDS = 7
 """Processes of every row; what they scatter by is part of the answer."""
+LONGER: dict[str, Any] = {"budget_s": 3.0, "warm_up": 5}
+"""For rows with neighbours, whose samples scatter more than others'."""
 KEPT, FRESH = str(1 << 32), str(1 << 16)
 """Bytes from which on the allocator of the C library takes a tensor's memory from the system and gives it back."""
 MEMORY = (("MALLOC_MMAP_THRESHOLD_", KEPT), ("MALLOC_TRIM_THRESHOLD_", KEPT))
@@ -176,7 +178,12 @@ class Workshop:
     def job(self, model: str, machine: Machine) -> CaseJob:
         """The job of one row."""
         case = case_of(model, machine.precision, machine.runtime, 1, machine.scenario, WEIGHTS, machine.protocol)
-        return runnable(self.ready.job(case, self.cards[machine.hardware]))
+        job = runnable(self.ready.job(case, self.cards[machine.hardware]))
+        return (
+            dataclasses.replace(job, stopping=dataclasses.replace(job.stopping, **LONGER))
+            if machine.neighbours
+            else job
+        )
 
     def runs(self, block: Block, number: int) -> dict[str, Result]:
         """One run of all that a block measures."""

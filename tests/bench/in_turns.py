@@ -25,14 +25,13 @@ from typing import Any
 from nervbench.records import SINGLE_STREAM, STRICT, Result, Status
 from nervbench.sweep import process
 from nervbench.sweep.jobs import CaseJob
-from tests.bench.planted.planted_turns import NAME, OVER, TURNS
+from tests.bench.planted.planted_turns import NAME, OVER, SINGLE, TURNS
 
 TIMEOUT_S = 1200.0
 REST_S, LONG_REST_S = 0.01, 0.06
 """Between two turns: threads of libraries wait for work in loops for a while before they sleep, some for long."""
 RESTLESS = frozenset({"ort"})
-Had = tuple[float, float]
-"""The shares of the processors that others had, and the host of a virtual machine."""
+NS_PER_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,18 @@ def neighbours_of(machine: Machine) -> Iterator[list[subprocess.Popen[bytes]]]:
         yield beside
 
 
+@dataclass(frozen=True)
+class Shares:
+    """Of the processors, in a row's turns: what others had, and the host of a virtual machine; what neighbours wanted.
+
+    ``waiting`` is for how long neighbours waited, in the last turn, which is the only one of a row that has any.
+    """
+
+    others: float
+    stolen: float
+    waiting: float | None
+
+
 @dataclass
 class Turns:
     """Lets processes go on, one at a time; a neighbour computes in the turns of its process."""
@@ -95,7 +106,7 @@ class Turns:
     chance: random.Random
     machines: Mapping[str, Machine]
 
-    def give(self, neighbours: Mapping[str, Sequence[subprocess.Popen[bytes]]]) -> dict[str, Had]:
+    def give(self, neighbours: Mapping[str, Sequence[subprocess.Popen[bytes]]]) -> dict[str, Shares]:
         """Until all have ended. By name, what others had in its turns.
 
         One that ends before its time, and one that does not come, is left out.
@@ -104,24 +115,34 @@ class Turns:
         while len(doors) < len(neighbours):
             door = self.listener.accept()
             doors[door.recv()] = door
-        had: dict[str, Had] = {}
+        had: dict[str, Shares] = {}
         left = list(neighbours)
         while left:
             for name in self.chance.sample(left, len(left)):
-                with running(neighbours[name]):
+                beside = neighbours[name]
+                began_s, before_s = time.perf_counter(), waited_s(beside)
+                with running(beside):
                     try:
                         doors[name].send(None)
                         answer = doors[name].recv()
                     except (EOFError, ConnectionError):
                         left.remove(name)
                         continue
+                processors_s = (time.perf_counter() - began_s) * len(beside)
                 time.sleep(LONG_REST_S if self.machines[name].runtime in RESTLESS else REST_S)
                 if answer is not OVER:
-                    had[name] = answer
+                    waiting = (waited_s(beside) - before_s) / processors_s if beside else None
+                    had[name] = Shares(*answer, waiting)
                     left.remove(name)
         for name in had:
             doors[name].send(None)
         return had
+
+
+def waited_s(processes: Sequence[subprocess.Popen[bytes]]) -> float:
+    """For how long these, of one thread each, have been ready to run and waited for a processor."""
+    stats = (Path(f"/proc/{each.pid}/schedstat").read_text() for each in processes)
+    return sum(int(stat.split()[1]) for stat in stats) / NS_PER_S
 
 
 @contextlib.contextmanager
@@ -137,7 +158,7 @@ def running(stopped: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
 def measured_row(job: CaseJob, machine: Machine, address: str, name: str) -> Result | process.Died:
     """One row, in turns; called in a process of its own."""
     with made(machine):
-        os.environ |= {TURNS: address, NAME: name}
+        os.environ |= {TURNS: address, NAME: name, **({SINGLE: "1"} if machine.neighbours else {})}
         answer: Result | process.Died = process.run(job, TIMEOUT_S)
     with Client(address) as door:  # in the place of a process that never came, which would be waited for
         door.send(name)
@@ -159,12 +180,14 @@ def in_turns(jobs: Mapping[str, CaseJob], machines: Mapping[str, Machine], seed:
         return {name: completed(answer.result(), had.get(name)) for name, answer in asked.items()}
 
 
-def completed(row: Result | process.Died, had: Had | None) -> Result:
+def completed(row: Result | process.Died, had: Shares | None) -> Result:
     """A row that says what others had of the processors in its turns; ends the program where it was not measured."""
     if isinstance(row, process.Died) or row.status is not Status.OK or not had:
         sys.exit(f"{row}"[:2000])
     seen = row.telemetry and row.telemetry.meanwhile
     if not row.telemetry or not seen:
         sys.exit(f"{row.case.name}: nobody watched the machine: {row.telemetry and row.telemetry.unwatched}")
-    seen = dataclasses.replace(seen, others_cpu_share=max(0.0, had[0]), steal_share=had[1])
+    seen = dataclasses.replace(
+        seen, others_cpu_share=max(0.0, had.others), others_waiting_share=had.waiting, steal_share=had.stolen
+    )
     return dataclasses.replace(row, telemetry=dataclasses.replace(row.telemetry, meanwhile=seen))
