@@ -63,7 +63,7 @@ def command(a: str, b: str, model: str, predict: bool, as_json: bool, publish: P
 def _measured(a: str, b: str, model: str) -> Gap | None:
     """Of two measured cases; None where a side is a card, or where the cards say more than the rows."""
     from nervbench.compare import ledger
-    from nervbench.explain import frame_model, rows
+    from nervbench.explain import row_figures, rows
     from nervbench.explain.measured import card_of
 
     if not (_is_file(a) and _is_file(b)):
@@ -71,7 +71,7 @@ def _measured(a: str, b: str, model: str) -> Gap | None:
     (one, between_a, rows_a), (other, between_b, rows_b) = (_case(given, model) for given in (a, b))
     probed = all(row.device and row.device.ceilings for row in (one, other))
     carded = all(row.device and card_of(row.device.name) for row in (one, other))
-    if carded and not probed and not frame_model.alike(one, other) and CASE_MARK not in a + b:
+    if carded and not probed and not row_figures.alike(one, other) and CASE_MARK not in a + b:
         return None
     differs = tuple(map(str, ledger.ledger(one, other)))
     return rows.explain(one, other, rows_a, rows_b, differs, (between_a, between_b))

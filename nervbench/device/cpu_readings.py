@@ -70,8 +70,9 @@ class CpuReadings:
         """Totals since some moment in the past.
 
         Processor time in s: ``others_cpu`` is what the processors worked less what the process with its children took
-        and less what this one took; ``others_waiting`` is for how long their threads were ready to run and waited;
-        ``steal`` is what a hypervisor gave to others while they had work to do. ``cpu_energy`` in J, ``swap_…`` in bytes; faults and switches of the process as counts.
+        and less what this one took; ``others_waiting`` is for how long threads of others were ready to run and waited;
+        ``steal`` is what a hypervisor gave to others while they had work to do.
+        ``cpu_energy`` in J, ``swap_…`` in bytes; faults and switches of the process as counts.
         """
         processes = _spread(("tree", "minor_faults", "major_faults"), self._of_processes)
         processors = _spread(("busy", "steal"), self._of_processors)
@@ -178,13 +179,13 @@ class CpuReadings:
         By the scheduler's statistics of each thread: nanoseconds it ran, and that it was ready to and did not. Raises
         LookupError where these are not to be seen of those that took the ``others_s``, as from within a container.
         """
-        before, seen = self._scheduled, {}
+        before, seen = self._scheduled, dict[str, tuple[int, int]]()
         known = {*map(str, self._tree), str(os.getpid())}
         for task in self._proc.glob("[0-9]*/task/[0-9]*"):
             with suppress(OSError):  # ended meanwhile
                 if task.parts[-3] not in known:
-                    ran, waited, _slices = _read(task / "schedstat").split()
-                    seen[task.name] = (int(ran), int(waited))
+                    stat = _read(task / "schedstat").split()
+                    seen[task.name] = (int(stat[0]), int(stat[1]))
         if not seen:
             msg = f"no thread of another process is to be seen under {self._proc}"
             raise LookupError(msg)

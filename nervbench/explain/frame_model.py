@@ -1,11 +1,15 @@
 """The time of a frame from what was measured of its device, and what each figure changes between two rows.
 
 A frame takes its arithmetic or its bytes, layer by layer whichever is longer (bytes that fit into the second-level
-cache at the rate of that cache), and the launch of every operator; all of it longer by the share of the processors
-that others had and by clocks below those of the probe; then the bytes to the host, where they are fetched:
+cache at the rate of that cache), and the launch of every operator; all of it longer by what others wanted of the
+processors and by clocks below those of the probe; then the bytes to the host, where they are fetched:
 
-    (Σ max(FLOP / (product · efficiency), bytes / copies) + launches · launch + faulting) · shared · slowed
-        + fetched / to_host
+    ((Σ max(FLOP / (product · efficiency), bytes / copies) + faulting) · taken ** waiting + launches · launch · taken)
+        · slowed + fetched / to_host
+
+``taken`` is how many times as long one thread takes beside others. Several threads wait for each other at the end of
+every layer, and the one that is not on its processor just then comes back when the other's slice of time is over: of
+layers much shorter than a slice ``waiting`` is 2, of those that are much longer 1. One thread launches.
 
 ``faulting`` are the page faults of a frame, counted beside the samples, at the probed time of one: a process that is
 given fresh memory for every tensor has thousands.
@@ -20,12 +24,23 @@ one side and the figures of the other are put in its place, and the same the oth
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean
 
+from nervbench.explain.row_figures import (
+    PROBED_ALIKE,
+    Values,
+    alike,
+    faults_per_frame,
+    figures,
+    frame_time,
+    meanwhile,
+    on_cpus,
+    others,
+)
 from nervbench.explain.shapley import split
-from nervbench.records import MEAN, Result
+from nervbench.records import Result
 from nervbench.units import percent, prefixed, significant
 
 ARITHMETIC, CORES, EFFICIENCY = "arithmetic peak", "cores", "kernel efficiency"
@@ -33,45 +48,39 @@ MEMORY, CACHE, LAUNCH, TRANSFER = "memory bandwidth", "cache residency", "launch
 FAULTS, CONTENTION, CLOCK = "page faults", "contention", "clock held"
 FIGURES = {
     ARITHMETIC: ("product",),
-    CORES: ("product", "efficiency", "copies", "cached", "waiting"),
+    CORES: ("product", "efficiency", "copies", "cached", "threads"),
     EFFICIENCY: ("efficiency",),
     MEMORY: ("copies",),
     CACHE: ("cached", "cache"),
     LAUNCH: ("launch",),
     FAULTS: ("faulting",),
     TRANSFER: ("to_host",),
-    CONTENTION: ("shared", "taken"),
+    CONTENTION: ("taken",),
     CLOCK: ("slowed",),
 }
 """The figures that belong to a cause, first the one that it cannot do without."""
 UNITS = {"product": "FLOP/s", "copies": "B/s", "cached": "B/s", "launch": "s", "faulting": "s", "to_host": "B/s"}
-PROBED_ALIKE, LAUNCHED_ALIKE = math.log(1.25), math.log(1.5)
-"""Two probes of one device differ by as much in the logarithm of a rate, or of the microsecond of a launch."""
-OTHERS_SHARE = 0.05
-"""Where others had more of the processors on one side than on the other by so much, they are why it is slower."""
-HALF = 2.0
-"""Who shares a device has half of it, so what others had of it was shared for twice as long."""
-SHARED_SD = 0.4
-"""As ``SHARE_SD``, of contention: by how much threads wait for each other is not known of a runtime. With half of two
-processors taken a frame took 2.4 times as long by ONNX Runtime, 3.3 to 6 times by PyTorch, one thread's twice."""
+LAUNCHED_ALIKE = math.log(1.5)
+"""Two probes of one device differ by as much in the logarithm of the microsecond of a launch."""
+SLICE_S = 4e-3
+"""For which a system lets a thread compute before it looks for another: a tick of Linux at its usual 250 Hz.
+
+By this, with both of two processors wanted by another, waiting is 1.24 to 1.33 of ``nerv-xs``; measured were 1.24 by
+OpenVINO, 1.28 by PyTorch and 1.29 by ONNX Runtime, and of six equal convolutions of 0.2 to 250 ms 2.0 to 1.0."""
 FAULTING = 0.02
 """Page faults whose difference takes a smaller share of a frame are no cause."""
-MOST_TAKEN = 0.9
-"""Of a processor: more than this is said to have been taken only where a counter is wrong."""
 SLOWED = math.log(1.1)
 """A yardstick that differs by less from the probe's says nothing."""
 SHARE_SD, LEAST_SD, CORES_SD = 0.3, 0.03, 0.15
 """Standard deviation of a cause: as a share of its logarithm, and beside it. A network scales with cores otherwise than
 the products of a probe."""
-LEAST_FAULTING_S = 1e-9
-"""Of a frame without a fault: what has a logarithm."""
 FASTER_THAN_PRODUCT = 100.0
 """No convolution is so many times as fast as a matrix product: a larger figure is not their ratio but FLOP/s."""
+STEPS = 40
+"""Of a fixed point: each leaves ``ln(taken) / 4`` of what the one before was off by, or less."""
 LEAST_SHARE = 0.05
 """What is left at least for arithmetic and bytes, whatever the launches are said to take."""
 CHANNELS = 3
-
-Values = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +132,7 @@ def suspects(a: Result, b: Result, stack: Sequence[str]) -> tuple[list[Found], l
     found = []
     for cause in causes:
         middle = (onward[cause] - back[cause]) / 2
-        sd = (SHARED_SD if cause == CONTENTION else SHARE_SD) * abs(middle) + (CORES_SD if cause == CORES else LEAST_SD)
+        sd = SHARE_SD * abs(middle) + (CORES_SD if cause == CORES else LEAST_SD)
         found.append(Found(cause, middle, sd, _evidence(cause, a, b, values)))
     return found, left_out
 
@@ -161,116 +170,9 @@ def _owned(changed: Collection[str], causes: Collection[str]) -> set[str]:
     }
 
 
-def alike(a: Result, b: Result) -> bool:
-    """Whether both were measured on the same hardware, as far as it says."""
-    one, other = a.device, b.device
-    if one is None or other is None:
-        return False
-    return (one.kind, one.name, one.features) == (other.kind, other.name, other.features)
-
-
-def frame_time(result: Result) -> float:
-    """Seconds a frame, by the mean or the median of the samples, as the protocol has it."""
-    by_mean = result.telemetry is not None and result.telemetry.averaged == MEAN
-    return (fmean if by_mean else median)(result.samples_s) / result.case.batch
-
-
-def figures(result: Result, other: Result) -> dict[str, float]:
-    """What is known of a row's device, by name; of products those in the precision of both rows, else those in fp32."""
-    device, telemetry = result.device, result.telemetry
-    ceilings = device.ceilings if device else None
-    if device is None or ceilings is None:
-        return {}
-    precision = result.case.precision if result.case.precision == other.case.precision else "fp32"
-    known = {
-        "product": ceilings.flop_per_s.get(precision),
-        "copies": ceilings.copy_bytes_per_s,
-        "cached": ceilings.cache_bytes_per_s,
-        "cache": device.cache_bytes.get("l2"),
-        "launch": ceilings.launch_s,
-        "to_host": ceilings.to_host_bytes_per_s,
-    }
-    faults = faults_per_frame(result)
-    if faults is not None and ceilings.fault_s:
-        known["faulting"] = max(faults * ceilings.fault_s, LEAST_FAULTING_S)
-    fp32, convolved = ceilings.flop_per_s.get("fp32"), ceilings.convolution_flop_per_s
-    if fp32 and convolved:
-        known["efficiency"] = convolved / fp32
-    if telemetry and telemetry.yardstick_s and ceilings.yardstick_s:
-        busy = abs(others(result) - others(other)) > OTHERS_SHARE
-        seen, (unhindered_s, lower) = telemetry.yardstick_s, _probe_clock(result, other)
-        known |= {name: rate * lower for name in ("product", "cached") if (rate := known.get(name))}
-        known |= {name: seconds / lower for name in ("launch", "faulting") if (seconds := known.get(name))}
-        ratio = median(seen) / unhindered_s
-        taken, waiting = _taken(result, fmean(seen) / unhindered_s) if busy else 1.0, _waiting(result)
-        known |= {"taken": taken, "waiting": waiting, "shared": taken**waiting, "slowed": 1.0 if busy else ratio}
-        if not busy and len(seen) > 1:
-            halves = [median(seen[: len(seen) // 2]), median(seen[len(seen) // 2 :])]
-            known |= {"slowed least": min(halves) / unhindered_s, "slowed most": max(halves) / unhindered_s}
-    return {name: float(value) for name, value in known.items() if value}
-
-
-def _taken(result: Result, ratio: float) -> float:
-    """How many times as long one thread takes by what others had; ``ratio`` is the mean yardstick's.
-
-    Who has a share ``s`` of a processor taken from him needs ``1 / (1 - s)`` times as long. A GPU's is what the
-    yardstick says, up to what others had.
-    """
-    share = others(result)
-    if not _on_cpus(result):
-        return min(max(1.0, ratio), 1 + HALF * share)
-    return 1 / (1 - min(share, MOST_TAKEN))
-
-
-def _waiting(result: Result) -> float:
-    """The power of that by which all threads of a processor take longer together.
-
-    Where each waits for the slowest, as PyTorch's do, which have equal parts of a loop, it is their number; those that
-    take the next piece of work as they come to it need not more than one does. Of other runtimes which of the two is
-    not known: the mean.
-    """
-    threads = float((result.device and result.device.threads) or 1) if _on_cpus(result) else 1.0
-    in_step = result.environment is not None and "torch" in result.environment.versions
-    return threads if in_step else (1 + threads) / 2
-
-
-def _probe_clock(result: Result, other: Result) -> tuple[float, float]:
-    """Seconds of the yardstick at full clock, and how much lower the clock was when the ceilings were probed.
-
-    Two probes of one device, made at two moments, may have met it at two clocks: then products and yardsticks differ
-    alike, and the ceilings of the slower probe are brought to the clock of the other. Where products agree so do the
-    clocks, and the shorter yardstick is that of both. With other threads a yardstick is another piece of work.
-    """
-    probes = [each.device.ceilings for each in (result, other) if each.device and each.device.ceilings]
-    own, *rest = [probe.yardstick_s for probe in probes if probe.yardstick_s]
-    products = [rate for probe in probes if (rate := probe.flop_per_s.get("fp32"))]
-    threads = {each.device.threads for each in (result, other) if each.device}
-    if not rest or len(products) < len(probes) or len(threads) > 1 or not alike(result, other):
-        return own, 1.0
-    apart, apart_by_clock = math.log(products[0] / products[1]), math.log(rest[0] / own)
-    if abs(apart - apart_by_clock) < abs(apart):
-        return min(own, *rest), max(1.0, own / rest[0])
-    return (min(own, *rest), 1.0) if abs(apart) < PROBED_ALIKE else (own, 1.0)
-
-
-def faults_per_frame(result: Result) -> float | None:
-    """Page faults beside the samples, by the frames of these and of the warm-up; None where nobody counted."""
-    telemetry = result.telemetry
-    if not telemetry or not telemetry.meanwhile or telemetry.meanwhile.minor_faults is None:
-        return None
-    calls = telemetry.calls_per_sample * len(result.samples_s) + len(telemetry.warm_up_s)
-    return telemetry.meanwhile.minor_faults / (calls * result.case.batch)
-
-
-def others(result: Result) -> float:
-    """The share of the processors that other processes and the host of a virtual machine had; 0 where unknown."""
-    seen = result.telemetry.meanwhile if result.telemetry else None
-    return ((seen.others_cpu_share or 0.0) + (seen.steal_share or 0.0)) if seen else 0.0
-
-
 def _possible(a: Result, b: Result, stack: Sequence[str]) -> tuple[str, ...]:
     """The causes that two rows can have: of one device with other threads, those that scale together are one."""
-    meanwhile = (LAUNCH, TRANSFER, *([FAULTS] if _on_cpus(a, b) else []), CONTENTION, CLOCK)
+    meanwhile = (LAUNCH, TRANSFER, *([FAULTS] if on_cpus(a, b) else []), CONTENTION, CLOCK)
     if not alike(a, b):
         return (ARITHMETIC, EFFICIENCY, MEMORY, CACHE, *meanwhile)
     if _threads_differ(a, b):
@@ -280,10 +182,6 @@ def _possible(a: Result, b: Result, stack: Sequence[str]) -> tuple[str, ...]:
 
 def _threads_differ(a: Result, b: Result) -> bool:
     return alike(a, b) and bool(a.device and b.device and a.device.threads != b.device.threads)
-
-
-def _on_cpus(*sides: Result) -> bool:
-    return all(each.device and each.device.kind == "cpu" for each in sides)
 
 
 def _differs(cause: str, a: Values, b: Values, *, same: bool, time_s: float) -> bool:
@@ -324,29 +222,52 @@ def _time(frame: Frame, own: Values, other: Values, changed: Collection[str], ti
     """Logarithm of the time of a frame that takes ``time_s`` with ``own``, with ``changed`` figures from ``other``."""
     mixed = dict(own) | {name: other[name] for name in changed if name in other}
     most = max(LEAST_SHARE * time_s, time_s - _fetch(frame, own))
-    computing = max(LEAST_SHARE * most, most / _slower(own) - _overhead(frame, own))
-    scaled = computing * _layers(frame, mixed) / _layers(frame, own)
-    return math.log((scaled + _overhead(frame, mixed)) * _slower(mixed) + _fetch(frame, mixed))
+    scaled = _unhindered(frame, own, most) * math.fsum(_layers(frame, mixed)) / math.fsum(_layers(frame, own))
+    return math.log(_hindered(frame, mixed, scaled) + _fetch(frame, mixed))
 
 
-def _layers(frame: Frame, values: Values) -> float:
-    """Seconds of arithmetic or bytes at the ceilings; 1 where neither rate is known."""
+def _layers(frame: Frame, values: Values) -> list[float]:
+    """Seconds of arithmetic or bytes of each layer at the ceilings; 1 s where neither rate is known."""
     rate = values.get("product", 0.0) * values.get("efficiency", 1.0)
-    seconds = 0.0
+    seconds = []
     for flop, size in frame.layers:
         copies = values.get("cached") if size <= values.get("cache", 0.0) else None
         copies = copies or values.get("copies")
-        seconds += max(flop / rate if rate else 0.0, size / copies if copies else 0.0)
-    return seconds or 1.0
+        seconds.append(max(flop / rate if rate else 0.0, size / copies if copies else 0.0))
+    return seconds if any(seconds) else [1.0]
 
 
-def _overhead(frame: Frame, values: Values) -> float:
-    return frame.launches * values.get("launch", 0.0) + values.get("faulting", 0.0)
+def _hindered(frame: Frame, values: Values, computing_s: float) -> float:
+    """Seconds until everything is computed, which takes ``computing_s`` where nothing is in the way."""
+    taken, slowed = values.get("taken", 1.0), values.get("slowed", 1.0)
+    shared: float = taken ** _waiting(frame, values, computing_s)
+    working = (computing_s + values.get("faulting", 0.0)) * shared
+    return (working + _launching(frame, values) * taken) * slowed
 
 
-def _slower(values: Values) -> float:
-    shared: float = values.get("taken", 1.0) ** values.get("waiting", 1.0)
-    return shared * values.get("slowed", 1.0)
+def _unhindered(frame: Frame, values: Values, hindered_s: float) -> float:
+    """The inverse of :func:`_hindered`."""
+    taken, faulting = values.get("taken", 1.0), values.get("faulting", 0.0)
+    rest = hindered_s / values.get("slowed", 1.0) - _launching(frame, values) * taken
+    found = hindered_s
+    for _ in range(STEPS):
+        shared: float = taken ** _waiting(frame, values, found)
+        found = max(LEAST_SHARE * hindered_s / shared, rest / shared - faulting)
+    return found
+
+
+def _waiting(frame: Frame, values: Values, computing_s: float) -> float:
+    """The power of that by which one thread takes longer that all together do, by how long the layers of a frame are.
+
+    A layer counts by its time, so the mean is that of the squares.
+    """
+    layers = _layers(frame, values)
+    mean_s = computing_s * math.fsum(each**2 for each in layers) / math.fsum(layers) ** 2
+    return 1 + 1 / (1 + mean_s / SLICE_S) if values.get("threads", 1.0) > 1 else 1.0
+
+
+def _launching(frame: Frame, values: Values) -> float:
+    return frame.launches * values.get("launch", 0.0)
 
 
 def _fetch(frame: Frame, values: Values) -> float:
@@ -365,7 +286,9 @@ def _evidence(cause: str, a: Result, b: Result, values: tuple[Values, Values]) -
     name = FIGURES[cause][0]
     before, after = (each[name] for each in values)
     if cause == CONTENTION:
-        return f"others had {percent(others(a))} → {percent(others(b))} of the processors"
+        had = f"others had {percent(others(a))} → {percent(others(b))} of the processors"
+        waited = meanwhile(b if after > before else a).others_waiting_share
+        return had if waited is None else f"{had}, and waited for {percent(waited)}"
     if cause == CLOCK:
         return f"yardstick {before:.2f} → {after:.2f} times that of the probe"
     if cause == EFFICIENCY and before > FASTER_THAN_PRODUCT:

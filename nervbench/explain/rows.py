@@ -25,9 +25,10 @@ import numpy as np
 
 from nervbench.errors import ResultsError
 from nervbench.explain import frame_model
-from nervbench.explain.frame_model import EFFICIENCY, Found, alike, frame_time
+from nervbench.explain.frame_model import EFFICIENCY, Found
 from nervbench.explain.gap import MEASURED, NORMAL_80, Gap, Part, Side
 from nervbench.explain.measured import interval, medians
+from nervbench.explain.row_figures import alike, frame_time
 from nervbench.records import MEAN, Case, Result, Status
 from nervbench.stats import Floats
 

@@ -18,8 +18,9 @@ class Meanwhile:
     ``samples`` readings, one every ``period_s``, over ``wall_s``; the watching took ``own_cpu_share`` of one processor.
     ``longest_gap_s`` is by how much a reading was late at most, time asleep included. Shares of the processors
     (``others…``, ``steal…``) are of all that the worker may use; ``others_waiting_share`` is for how long threads of
-    others were ready to run and waited, which may be longer than the processors were there. Faults and switches are the worker's, swap is the
-    machine's. ``p10`` and ``p90`` are the nearest readings; a quantity without such a word is a mean or a total.
+    others were ready to run and waited: over 1 where several waited for each processor. Faults and switches are the
+    worker's, swap is the machine's. ``p10`` and ``p90`` are the nearest readings; a quantity without such a word is a
+    mean or a total.
     ``gpu_throttle`` is the share of the readings at which each reason held the clocks down.
     ``over_time`` has what was read and when, in seconds after the watching began, with the samples: warm-up included.
     A key of ``missing`` is the beginning of the names that are None, or were at some readings, with the reason.

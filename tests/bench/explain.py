@@ -35,7 +35,7 @@ import platformdirs
 from nervbench import store
 from nervbench.config import MAX_LOSS_DB, Bench, MatrixEntry, ModelEntry, Verify
 from nervbench.device.cpu import CpuDevice
-from nervbench.explain import frame_model, rows, shapley
+from nervbench.explain import frame_model, row_figures, rows, shapley
 from nervbench.explain.rows import CHOICES, explain, usual
 from nervbench.records import SINGLE_STREAM, TO_HOST, Ceilings, DeviceCard, Result, case_of
 from nervbench.report import proof
@@ -61,7 +61,7 @@ KEPT, FRESH = str(1 << 32), str(1 << 16)
 MEMORY = (("MALLOC_MMAP_THRESHOLD_", KEPT), ("MALLOC_TRIM_THRESHOLD_", KEPT))
 MODELS = ("nerv-xs", "nerv-xs-2blocks", "nerv-xs-3fc")
 KEPT_IN = Path("reports") / proof.FILE
-EXPLAINS = (frame_model, rows, shapley)
+EXPLAINS = (frame_model, row_figures, rows, shapley)
 """What explains: pairs explained by another version of these do not count."""
 
 
@@ -255,7 +255,7 @@ def explained(block: Block, every: Runs, version: str) -> Iterator[Line]:
     seen = [row.telemetry.meanwhile for found in every for row in found.values() if row.telemetry]
     share = max((each.steal_share or 0.0 for each in seen if each), default=0.0)
     runs = {name: [found[name] for found in every] for name in every[0]}
-    times = {name: tuple(map(frame_model.frame_time, found)) for name, found in runs.items()}
+    times = {name: tuple(map(row_figures.frame_time, found)) for name, found in runs.items()}
     for planted in block.planted:
         name = f"B {' + '.join(planted)}"
         (a, between_a), (b, between_b) = usual(runs["A"]), usual(runs[name])

@@ -131,8 +131,9 @@ class Turns:
                 processors_s = (time.perf_counter() - began_s) * len(beside)
                 time.sleep(LONG_REST_S if self.machines[name].runtime in RESTLESS else REST_S)
                 if answer is not OVER:
+                    others, stolen = answer
                     waiting = (waited_s(beside) - before_s) / processors_s if beside else None
-                    had[name] = Shares(*answer, waiting)
+                    had[name] = Shares(others, stolen, waiting)
                     left.remove(name)
         for name in had:
             doors[name].send(None)

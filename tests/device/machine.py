@@ -34,6 +34,13 @@ def thread(root: Path, number: int, voluntary: int, involuntary: int) -> None:
     write(root / f"proc/{PID}/task/{number}/status", status)
 
 
+def scheduled(root: Path, pid: int, number: int, ran_s: float, waited_s: float, processor: int) -> None:
+    """A thread of any process that ran so long, was ready to run and waited so long, and was on a processor last."""
+    write(root / f"proc/{pid}/task/{number}/schedstat", f"{round(ran_s * 1e9)} {round(waited_s * 1e9)} 5")
+    if number != pid:
+        write(root / f"proc/{number}/stat", f"{number} (a) b) S {' '.join(['7'] * 35)} {processor} 0 0")
+
+
 def processors(root: Path, busy: int, steal: int) -> None:
     """Three processors, of which the process may use the last two; all numbers of a state differ."""
     each = f"{busy} 1 2 4000 5000 3 4 {steal} {busy} 1"

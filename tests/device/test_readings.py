@@ -25,6 +25,7 @@ from .machine import (
     process,
     processors,
     refused,
+    scheduled,
     thread,
     write,
 )
@@ -56,6 +57,37 @@ def test_others(root: Path) -> None:
     assert len(readings.processors) == 2
     grown = {name: number(last[name]) - number(first[name]) for name in ("others_cpu", "steal")}
     assert grown == pytest.approx({"others_cpu": (2 * 1000 - 3 * 4 * 50) / TICKS, "steal": 2 * 30 / TICKS})
+
+
+def test_others_waiting(root: Path) -> None:
+    """Others waited who ran on the allowed processors, without the process, its children and this one."""
+    readings = CpuReadings(PID, root)
+    scheduled(root, STRANGER, 61, 1.0, 1.0, 1)
+    scheduled(root, STRANGER, 63, 7.0, 7.0, 0)
+    first = readings.totals()
+    processors(root, 5000 + TICKS, 10)
+    scheduled(root, STRANGER, 61, 3.0, 1.5, 1)
+    scheduled(root, STRANGER, 62, 0.25, 0.125, 2)  # one that began meanwhile
+    scheduled(root, STRANGER, 63, 9.0, 9.0, 0)
+    for pid in (PID, CHILD, os.getpid()):
+        scheduled(root, pid, pid, 50.0, 50.0, 1)
+    last = readings.totals()
+
+    assert number(last["others_cpu"]) - number(first["others_cpu"]) == pytest.approx(2)
+    assert first["others_waiting"] == 0
+    assert last["others_waiting"] == pytest.approx(0.625)
+
+
+def test_others_that_nobody_sees(root: Path) -> None:
+    """In a container those who take the processors are not to be seen: for how long they waited is not known."""
+    readings = CpuReadings(PID, root)
+    assert "no thread of another process" in str(readings.totals()["others_waiting"])
+    scheduled(root, STRANGER, 61, 1.0, 1.0, 1)
+    readings.totals()
+    processors(root, 5000 + 2 * TICKS, 10)
+    scheduled(root, STRANGER, 61, 1.5, 1.5, 1)
+
+    assert readings.totals()["others_waiting"] == "others took 4.0 s of the processors, those that are seen 0.5 s"
 
 
 def test_child_that_ends(root: Path) -> None:
@@ -171,7 +203,14 @@ def test_process_that_ended(root: Path) -> None:
     totals = readings.totals()
 
     ended = {name for name, total in totals.items() if total == f"process {PID} has ended"}
-    assert ended == {"others_cpu", "minor_faults", "major_faults", "voluntary_switches", "involuntary_switches"}
+    assert ended == {
+        "others_cpu",
+        "others_waiting",
+        "minor_faults",
+        "major_faults",
+        "voluntary_switches",
+        "involuntary_switches",
+    }
     assert number(totals["steal"]) > 0
 
 

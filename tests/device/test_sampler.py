@@ -78,12 +78,14 @@ def test_too_short() -> None:
 
 
 def test_others_are_seen() -> None:
-    """A process that is not the worker's child is a load of others."""
+    """A process that is not the worker's child is a load of others, whose threads are seen to run and to wait."""
     with python(SLEEP) as worker, python(BURN), Sampling(worker.pid) as sampling:
         time.sleep(0.6)
 
     assert sampling.meanwhile is not None, sampling.failure
     assert (sampling.meanwhile.others_cpu_share or 0) > 0.5 / (os.cpu_count() or 1) * 0.5
+    if Path("/proc/self/schedstat").exists():
+        assert sampling.meanwhile.others_waiting_share is not None, sampling.meanwhile.missing
 
 
 def test_light() -> None:

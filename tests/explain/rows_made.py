@@ -47,6 +47,7 @@ class Machine:
     to_host: float | None = None
     on_host: bool = False
     others: float = 0.0
+    waiting: float | None = None
     faults: int = 0
     slowed: float = 1.0
     slowed_first: float | None = None
@@ -96,6 +97,11 @@ class Machine:
                 launches=self.launches,
                 frames_on="host" if self.on_host else "device",
                 yardstick_s=(1e-3 * (self.slowed_first or self.slowed),) * 5 + (1e-3 * self.slowed,) * 5,
-                meanwhile=Meanwhile(others_cpu_share=self.others, steal_share=0.0, minor_faults=30 * self.faults),
+                meanwhile=Meanwhile(
+                    others_cpu_share=self.others,
+                    others_waiting_share=self.waiting,
+                    steal_share=0.0,
+                    minor_faults=30 * self.faults,
+                ),
             ),
         )

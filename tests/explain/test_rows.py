@@ -15,7 +15,7 @@ from nervbench.errors import ResultsError
 from nervbench.explain.frame_model import Found, suspects
 from nervbench.explain.gap import Gap
 from nervbench.explain.rows import condition, explain, usual
-from nervbench.records import Environment, Status
+from nervbench.records import Status
 from tests.explain.rows_made import Machine
 
 HERE = Machine()
@@ -72,28 +72,48 @@ def test_no_more_than_they_had() -> None:
     (found,) = explain(HERE.row(), HERE.but(others=0.1, slowed=1.6).row()).parts
 
     assert found.cause == "contention"
-    assert "by itself × 0.85" in found.evidence
+    assert "by itself × 0.89" in found.evidence
 
 
-@pytest.mark.parametrize(("package", "together"), [("torch", 2.0), ("openvino", 1.5)])
-def test_threads_wait_for_each_other(package: str, together: float) -> None:
-    """Half of two processors costs PyTorch, whose threads work in step, four times; one thread twice, of any package.
+def middles(there: Machine, here: Machine = HERE) -> dict[str, float]:
+    """What is known of every cause without the ratio of the times."""
+    return {each.cause: each.middle for each in suspects(here.row(), there.row(), ())[0]}
 
-    So with one thread less the rest is shared for less: either cause has the mean over both orders.
-    """
 
-    def middles(**fields: Any) -> dict[str, float]:
-        rows = [
-            dataclasses.replace(row, environment=Environment("3.11", "Linux", {package: "2.0"}, {}))
-            for row in (HERE.row(), HERE.but(**fields).row())
-        ]
-        return {each.cause: each.middle for each in suspects(rows[0], rows[1], ())[0]}
+@pytest.mark.parametrize(("faster", "power"), [(1e4, 2.0), (1.0, 1.07), (1e-2, 1.0)])
+def test_threads_wait_for_each_other(faster: float, power: float) -> None:
+    """Half of both processors costs a thread twice its time, two threads four times where layers are short."""
+    here = HERE.but(launches=None, product=HERE.product * faster, copies=HERE.copies * faster)
+    half = {"others": 0.5, "slowed": 2.0**power}
 
-    half, one = {"others": 0.5, "slowed": 2.0}, PLANTED["cores"]
-    assert middles(**half) == {"contention": pytest.approx(-together * math.log(2))}
-    both = middles(**half, **one)
-    assert both["contention"] == pytest.approx(-(together + 1) / 2 * math.log(2), rel=1e-3)
-    assert both["cores"] == pytest.approx(middles(**one)["cores"] + (together - 1) / 2 * math.log(2), rel=1e-3)
+    assert middles(here.but(**half), here) == {"contention": pytest.approx(-power * math.log(2), abs=0.02)}
+    one = here.but(threads=1)
+    assert middles(one.but(**half | {"slowed": 2.0}), one) == {"contention": pytest.approx(-math.log(2))}
+
+
+def test_fewer_threads_wait_less() -> None:
+    """With one thread less the rest is shared for less: either cause has the mean over both orders."""
+    here = HERE.but(launches=None, product=1e15, copies=1e15)
+    one = here.but(threads=1, product=0.5e15)
+    both = middles(one.but(others=0.5, slowed=2.0), here)
+
+    assert both["contention"] == pytest.approx(-1.5 * math.log(2), rel=0.01)
+    assert both["cores"] == pytest.approx(middles(one, here)["cores"] + 0.5 * math.log(2), rel=0.02)
+
+
+def test_launches_wait_for_nobody() -> None:
+    """One thread launches: beside others it takes as many times as long as any other."""
+    here = HERE.but(launch_s=1e-3, product=1e15, copies=1e15)
+
+    assert middles(here.but(others=0.5, slowed=2.0), here)["contention"] == pytest.approx(-math.log(2), rel=0.05)
+
+
+@pytest.mark.parametrize(("had", "waited"), [(0.5, 0.5), (0.7, 0.3), (0.5, None)])
+def test_wanted(had: float, waited: float | None) -> None:
+    """Who wants a processor all the time shares it with one other, whatever he has of it while that one sleeps."""
+    here = HERE.but(threads=1)
+
+    assert middles(here.but(others=had, waiting=waited), here)["contention"] == pytest.approx(-math.log(2))
 
 
 def test_others_on_both_sides() -> None:
