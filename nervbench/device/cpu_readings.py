@@ -5,7 +5,7 @@ faults, energy) is read before and after, and the difference says what the span 
 (every process is looked at, to know which belong to the worker), and nothing of it is read meanwhile, so that
 watching costs the same on a machine of 2 and of 200 processors.
 
-Sources: proc(5); the kernel's Documentation/ on cpufreq, hwmon and powercap.
+Sources: proc(5); the kernel's Documentation/ on cpufreq, hwmon, powercap and the scheduler's statistics.
 """
 
 from __future__ import annotations

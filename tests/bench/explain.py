@@ -9,7 +9,8 @@ other, the mean, as the split is to be. Where nothing is planted, no cause is to
 
 All pairs of one model on one machine are measured at the same time, by processes that take short turns: a virtual
 machine may be half as fast again in one second as in the next, without anything that tells. What others had of the
-processors is counted in a row's own turns. A is the same in these pairs; the truth is of other processes.
+processors is counted in a row's own turns; a row with neighbours has a single one. A is the same in these pairs; the
+truth is of other processes.
 
 Every pair is kept as a line of ``reports/proof.jsonl``, those of a block at its end: run it again to go on. The rows
 themselves stay in the folder ``--out``: with ``--again`` they are explained once more, by what explains now.
