@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from statistics import median
+from statistics import median, stdev
 from typing import Any
 
 import platformdirs
@@ -37,7 +37,7 @@ from nervbench import store
 from nervbench.config import MAX_LOSS_DB, Bench, MatrixEntry, ModelEntry, Verify
 from nervbench.device.cpu import CpuDevice
 from nervbench.explain import frame_model, row_figures, rows, shapley
-from nervbench.explain.rows import CHOICES, explain, usual
+from nervbench.explain.rows import BETWEEN, CHOICES, explain
 from nervbench.records import SINGLE_STREAM, TO_HOST, Ceilings, DeviceCard, Result, case_of
 from nervbench.report import proof
 from nervbench.report.proof import Line
@@ -259,10 +259,10 @@ def explained(block: Block, every: Runs, version: str) -> Iterator[Line]:
     times = {name: tuple(map(row_figures.frame_time, found)) for name, found in runs.items()}
     for planted in block.planted:
         name = f"B {' + '.join(planted)}"
-        (a, between_a), (b, between_b) = usual(runs["A"]), usual(runs[name])
+        a, b, between = usual_pair(runs["A"], runs[name])
         choices = [cause for cause in planted if cause in CHOICES] if len(planted) > 1 else []
-        beside = [a, *(usual(runs[f"B {cause}"])[0] for cause in choices)]
-        gap = explain(a, b, beside if choices else (), between=(between_a, between_b))
+        beside = [row for cause in choices for row in usual_pair(runs["A"], runs[f"B {cause}"])[:2]]
+        gap = explain(a, b, beside, between=(between, 0.0))
         alone = {f"alone {cause}": times[f"alone {cause}"] for cause in planted}
         yield Line(
             pair=block.name(planted),
@@ -279,6 +279,16 @@ def explained(block: Block, every: Runs, version: str) -> Iterator[Line]:
         )
 
 
+def usual_pair(before: Sequence[Result], after: Sequence[Result]) -> tuple[Result, Result, float]:
+    """Of the runs of two rows the one in the middle by their ratio, and how uncertain its logarithm is thereby.
+
+    Both rows of a run took turns: a machine that is slower for a while is so for both.
+    """
+    logs = ratios(*([row_figures.frame_time(row) for row in rows] for rows in (before, after)))
+    at = sorted(range(len(logs)), key=logs.__getitem__)[(len(logs) - 1) // 2]
+    return before[at], after[at], max(BETWEEN, stdev(logs)) / math.sqrt(len(logs))
+
+
 def truth_of(planted: tuple[str, ...], times: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
     """What each cause changes: by itself or, of two, the mean of by itself and on top of the other."""
     unchanged = times["B "]
@@ -291,8 +301,13 @@ def truth_of(planted: tuple[str, ...], times: Mapping[str, tuple[float, ...]]) -
 
 
 def log_ratio(before: Sequence[float], after: Sequence[float]) -> float:
-    """Logarithm of how much the speed changes between the medians of times."""
-    return math.log(median(before) / median(after))
+    """Logarithm of how much the speed changes, the median of all runs."""
+    return median(ratios(before, after))
+
+
+def ratios(before: Sequence[float], after: Sequence[float]) -> list[float]:
+    """Logarithms of how much the speed changes, in each run."""
+    return [math.log(one / other) for one, other in zip(before, after, strict=True)]
 
 
 def write(lines: Iterator[Line]) -> None:
