@@ -27,15 +27,18 @@ from tests.bench.fit_networks import launching
 ROOM = Path(__file__).parents[2]
 FOLDS = 5
 ALONE: dict[str, Any] = {"max_iter": 60, "learning_rate": 0.1, "max_leaf_nodes": 10, "min_samples_leaf": 30}
+MIDDLE = 0.45
+"""What is asked for is the mean relative error, in which too long by half weighs more than too short by a third: the
+prediction with the least is under the median. By 5 folds 20.5 % at 0.5, 20.0 at 0.45, 19.7 from 0.42 to 0.4."""
 Times = dict[str, Floats]
 """Seconds of every row, by device."""
 
 
 def fitted(x: Floats, y: Floats, size: dict[str, Any]) -> Trees:
-    """Trees by gradient boosting on the absolute error of the logarithm, thresholds rounded as they are kept."""
+    """Trees by gradient boosting on a quantile of the logarithm, thresholds rounded as they are kept."""
     kept = np.clip(x, -1e4, 1e4)
     model = HistGradientBoostingRegressor(
-        loss="absolute_error", max_features=0.25, early_stopping=False, random_state=0, **size
+        loss="quantile", quantile=MIDDLE, max_features=0.25, early_stopping=False, random_state=0, **size
     ).fit(kept, y)
     feature: list[int] = []
     value: list[float] = []
