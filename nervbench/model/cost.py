@@ -2,9 +2,10 @@
 
 A multiply-add is 2 FLOP, as in the paper's tables and in every peak a vendor prints. Only convolutions and linear
 layers have any: biases, activations and the embedding are left out (together under 0.5 % of NeRV-S). PixelShuffle moves
-bytes and computes nothing. Bytes are each layer's input and output, once, at the item size of the precision, plus its
-weights: what a runtime moves that fuses nothing. Fusing an activation into its convolution saves a write and a read; so
-the count is an upper bound of the traffic needed, and arithmetic intensity (FLOP / bytes) from it a lower one.
+bytes and computes nothing; an identity, which stands where a model normalises nothing, does neither and is left out.
+Bytes are each layer's input and output, once, at the item size of the precision, plus its weights: what a runtime moves
+that fuses nothing. Fusing an activation into its convolution saves a write and a read; so the count is an upper bound
+of the traffic needed, and arithmetic intensity (FLOP / bytes) from it a lower one.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def cost_of(model: Spec | Network, precision: str) -> Cost:
     with torch.device("meta"), torch.inference_mode():
         bare = network_of(spec).eval()
         for name, layer in bare.named_modules():
-            if not list(layer.children()):
+            if not list(layer.children()) and not isinstance(layer, nn.Identity):
                 layer.register_forward_hook(_counter(name, item_bytes, layers))
         picture = bare(torch.zeros(1))
     # The last step of every decoder: float32 to 8 bits.

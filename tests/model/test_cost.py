@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -63,6 +65,15 @@ def test_shuffle_moves_and_computes_nothing() -> None:
 
     assert len(shuffles) == len(TINY.blocks)
     assert all(layer.flop == 0 and layer.read_bytes == layer.write_bytes > 0 for layer in shuffles)
+
+
+def test_identity_is_no_layer() -> None:
+    """Where nothing is normalised nothing is moved; a normalisation moves what it is given."""
+    normalised = [cost.cost_of(dataclasses.replace(TINY, norm=norm), "fp32") for norm in ("none", "bn")]
+    names = [[layer.name for layer in counted.layers if layer.name.endswith("norm")] for counted in normalised]
+
+    assert [len(found) for found in names] == [0, len(TINY.blocks)]
+    assert normalised[1].bytes_per_frame > normalised[0].bytes_per_frame
 
 
 def test_sums() -> None:
