@@ -54,8 +54,7 @@ class CpuReadings:
         self._switched: dict[str, tuple[int, int]] = {}
         self._tree: set[int] = set()
         self._scheduled: dict[str, tuple[int, int]] | None = None
-        self._others_ran_s = self._others_waited_s = 0.0
-        self._others_first_s: float | None = None
+        self._others_first_s = self._others_ran_s = self._others_waited_s = 0.0
 
     def now(self) -> dict[str, Reading]:
         """Clock in Hz, temperature in °C, available memory in bytes."""
@@ -190,7 +189,7 @@ class CpuReadings:
             msg = f"no thread of another process is to be seen under {self._proc}"
             raise LookupError(msg)
         self._scheduled = seen
-        if before is None or self._others_first_s is None:
+        if before is None:
             self._others_first_s = others_s
             return 0.0
         for thread, (ran, waited) in seen.items():

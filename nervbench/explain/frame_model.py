@@ -127,8 +127,9 @@ def suspects(a: Result, b: Result, stack: Sequence[str]) -> tuple[list[Found], l
             causes.append(cause)
     both = values[0].keys() & values[1].keys()
     here, there = ({name: each[name] for name in both} for each in values)
-    onward = split(lambda changed: -_time(frame, here, there, _owned(changed, causes), frame_time(a)), causes)
-    back = split(lambda changed: -_time(frame, there, here, _owned(changed, causes), frame_time(b)), causes)
+    computing_s = _unhindered(frame, here, frame_time(a)), _unhindered(frame, there, frame_time(b))
+    onward = split(lambda changed: -_time(frame, here, there, _owned(changed, causes), computing_s[0]), causes)
+    back = split(lambda changed: -_time(frame, there, here, _owned(changed, causes), computing_s[1]), causes)
     found = []
     for cause in causes:
         middle = (onward[cause] - back[cause]) / 2
@@ -218,11 +219,13 @@ def _frame(a: Result, b: Result) -> tuple[Frame, list[str]]:
     return Frame(layers, fmean(known) if len(known) == len(launches) else 0.0, fetched), left_out
 
 
-def _time(frame: Frame, own: Values, other: Values, changed: Collection[str], time_s: float) -> float:
-    """Logarithm of the time of a frame that takes ``time_s`` with ``own``, with ``changed`` figures from ``other``."""
+def _time(frame: Frame, own: Values, other: Values, changed: Collection[str], computing_s: float) -> float:
+    """Logarithm of the time of a frame with ``changed`` figures from ``other``.
+
+    With ``own`` it computes for ``computing_s`` where nothing is in the way.
+    """
     mixed = dict(own) | {name: other[name] for name in changed if name in other}
-    most = max(LEAST_SHARE * time_s, time_s - _fetch(frame, own))
-    scaled = _unhindered(frame, own, most) * math.fsum(_layers(frame, mixed)) / math.fsum(_layers(frame, own))
+    scaled = computing_s * math.fsum(_layers(frame, mixed)) / math.fsum(_layers(frame, own))
     return math.log(_hindered(frame, mixed, scaled) + _fetch(frame, mixed))
 
 
@@ -245,9 +248,10 @@ def _hindered(frame: Frame, values: Values, computing_s: float) -> float:
     return (working + _launching(frame, values) * taken) * slowed
 
 
-def _unhindered(frame: Frame, values: Values, hindered_s: float) -> float:
-    """The inverse of :func:`_hindered`."""
+def _unhindered(frame: Frame, values: Values, time_s: float) -> float:
+    """Seconds that a frame of ``time_s`` computes where nothing is in the way: the inverse of :func:`_hindered`."""
     taken, faulting = values.get("taken", 1.0), values.get("faulting", 0.0)
+    hindered_s = max(LEAST_SHARE * time_s, time_s - _fetch(frame, values))
     rest = hindered_s / values.get("slowed", 1.0) - _launching(frame, values) * taken
     found = hindered_s
     for _ in range(STEPS):
