@@ -19,6 +19,8 @@ convolution of the probe, for each thread, is how efficient its kernels are, and
 
 How well a library uses a device is not in its ceilings. So the sum over the layers is scaled to the measured time of
 one side and the figures of the other are put in its place, and the same the other way round: a cause has the mean.
+Other kernels convolve faster or slower; what a frame takes beyond its ceilings, which moves and reorders tensors, is
+no convolution and stays as it is.
 """
 
 from __future__ import annotations
@@ -225,7 +227,11 @@ def _time(frame: Frame, own: Values, other: Values, changed: Collection[str], co
     With ``own`` it computes for ``computing_s`` where nothing is in the way.
     """
     mixed = dict(own) | {name: other[name] for name in changed if name in other}
-    scaled = computing_s * math.fsum(_layers(frame, mixed)) / math.fsum(_layers(frame, own))
+    same_kernels = mixed | {name: own[name] for name in FIGURES[EFFICIENCY] if name in own}
+    before_s, after_s = (math.fsum(_layers(frame, values)) for values in (same_kernels, mixed))
+    ceiling_s = math.fsum(_layers(frame, own))
+    attained = min(1.0, computing_s / ceiling_s)
+    scaled = computing_s * before_s / ceiling_s + attained * (after_s - before_s)
     return math.log(_hindered(frame, mixed, scaled) + _fetch(frame, mixed))
 
 

@@ -34,7 +34,8 @@ COST = Cost(1_000_000, 5_021_000_000, 102_000_000, 320, 180, LAYERS)
 class Machine:
     """A device and how a case runs on it; ``faster`` is what runtimes, precisions and protocols do to a time.
 
-    The yardstick took ``yardstick_s`` at the probe, and ``slowed_first`` times as long before the samples.
+    Beyond its ceilings a frame takes ``beyond_s``. The yardstick took ``yardstick_s`` at the probe, and
+    ``slowed_first`` times as long before the samples.
     """
 
     name: str = "a CPU"
@@ -56,6 +57,7 @@ class Machine:
     precision: str = "fp32"
     protocol: str = "strict"
     faster: float = 1.0
+    beyond_s: float = 0.0
     settings: tuple[tuple[str, str], ...] = ()
 
     def but(self, **fields: Any) -> Machine:
@@ -72,7 +74,7 @@ class Machine:
         ]
         fetched = 3 * COST.width * COST.height / self.to_host if self.to_host and self.on_host else 0.0
         launching = (self.launches or 0) * self.launch_s + self.faults * FAULT_S
-        return (sum(layers) / self.faster + launching) * self.slowed + fetched
+        return (sum(layers) / self.faster + self.beyond_s + launching) * self.slowed + fetched
 
     def row(self, off: float = 1.0) -> Result:
         """Its row; ``off`` is what nobody knows of."""

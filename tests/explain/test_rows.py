@@ -175,6 +175,19 @@ def test_a_library_that_changes_the_product(threads: int) -> None:
     assert "25.0 GFLOP/s → 9.00 GFLOP/s a thread" in " ".join(part.evidence for part in found.parts)
 
 
+@pytest.mark.parametrize("beside", [{}, PLANTED["page faults"], PLANTED["launch overhead"]])
+def test_what_is_no_convolution(beside: dict[str, Any]) -> None:
+    """Other kernels do not change what a frame takes beyond its ceilings, whatever changes beside them."""
+    here = HERE.but(beyond_s=HERE.time_s)
+    older = PLANTED["kernel efficiency"]
+    there = here.but(**(older | beside))
+    found = {each.cause: each.middle for each in suspects(here.row(), there.row(), ["ONEDNN_MAX_CPU_ISA"])[0]}
+    truth = [math.log(each.time_s / each.but(**older).time_s) for each in (here, here.but(**beside))]
+
+    assert found["kernel efficiency"] == pytest.approx(sum(truth) / 2, rel=0.03)
+    assert math.fsum(found.values()) == pytest.approx(math.log(here.time_s / there.time_s), rel=0.03)
+
+
 def test_transfer() -> None:
     """A slower bus explains frames that come later to the host, and says nothing where they stay."""
     here, there = (HERE.but(to_host=rate, on_host=True) for rate in (100e6, 5e6))
