@@ -122,7 +122,8 @@ def side(result: Result, name: str) -> Side:
         msg = f"{case.name} does not say on which device it was measured; measure it again"
         raise ResultsError(msg)
     by_mean = result.telemetry is not None and result.telemetry.averaged == MEAN
-    low, high = interval([sample / case.batch for sample in result.samples_s], _means if by_mean else medians)
+    samples_s = [sample / case.batch for sample in result.samples_s]
+    low, high = _of_mean(samples_s) if by_mean else interval(samples_s, medians)
     threads = f", {device.threads} threads" if device.threads else ""
     says = f"{case.name} on {device.name}{threads}, {len(result.samples_s)} samples by the protocol {case.protocol}"
     key = re.sub(r"[^a-z0-9]+", "-", device.name.lower()).strip("-") or "device"
@@ -190,6 +191,15 @@ def _stack(a: Result, b: Result) -> list[str]:
 def _told(suspect: Found) -> str:
     """What it rests on, with what it would be without the measured ratio where that is known."""
     return f"{suspect.evidence}; by itself × {math.exp(suspect.middle):.2f}" if suspect.middle else suspect.evidence
+
+
+def _of_mean(samples_s: Sequence[float]) -> tuple[float, float]:
+    """The interval of a mean that counts a first call: that one is in every mean, the others are by chance."""
+    first, *rest = samples_s
+    if not rest:
+        return first, first
+    low, high = ((first + len(rest) * each) / len(samples_s) for each in interval(rest, _means))
+    return low, high
 
 
 def _means(samples: Floats) -> Floats:

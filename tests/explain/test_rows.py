@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from nervbench.errors import ResultsError
 from nervbench.explain.frame_model import Found, suspects
 from nervbench.explain.gap import Gap
+from nervbench.explain.row_figures import frame_time
 from nervbench.explain.rows import condition, explain, usual
-from nervbench.records import Status
+from nervbench.records import MEAN, Status
 from tests.explain.rows_made import Machine
 
 HERE = Machine()
@@ -186,6 +187,24 @@ def test_what_is_no_convolution(beside: dict[str, Any]) -> None:
 
     assert found["kernel efficiency"] == pytest.approx(sum(truth) / 2, rel=0.03)
     assert math.fsum(found.values()) == pytest.approx(math.log(here.time_s / there.time_s), rel=0.03)
+
+
+def test_a_first_call_that_a_protocol_counts() -> None:
+    """It is in every mean of a protocol without a warm-up, so it makes nothing uncertain."""
+    row = HERE.but(protocol="nerv").row()
+    assert row.telemetry
+    first = 20 * row.samples_s[0]
+    counted = dataclasses.replace(
+        row,
+        samples_s=(first, *row.samples_s[1:]),
+        telemetry=dataclasses.replace(row.telemetry, averaged=MEAN),
+    )
+    found = explain(HERE.row(), counted)
+
+    assert logs(found)["protocol"] == pytest.approx(math.log(30 / 49), rel=0.01)
+    assert found.b.low_s < frame_time(counted) < found.b.high_s < 1.01 * found.b.low_s
+    only = dataclasses.replace(counted, samples_s=(first,))
+    assert explain(HERE.row(), only).b.low_s == pytest.approx(first)
 
 
 def test_transfer() -> None:
