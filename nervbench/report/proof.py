@@ -139,10 +139,11 @@ def page(lines: Sequence[Line], command: str) -> str:
             "How it was measured",
             "One machine is made into several: one thread, an older instruction set for its library, operators that "
             "start late, a slow bus to the host, a neighbour on its processors, fresh memory for every tensor; and a "
-            "case is measured by another runtime, protocol or precision. Several times all rows of a model are "
-            "measured together, by processes that take turns; a pair is explained by the time whose ratio is in the "
-            "middle. What each change does by itself is measured by other processes: that is the truth, the median of "
-            "the ratios. Of two, it is the mean of what each does by itself and on top of the other. The share of a "
+            "case is measured by another runtime, in another precision, or by a protocol that counts a first call "
+            "which takes long. Several times all rows of a model are measured together, by processes that take turns; "
+            "a pair is explained by the time whose ratio is in the middle. What each change does by itself is measured "
+            "by other processes: that is the truth, the median of the ratios. Of two, it is the mean of what each does "
+            "by itself and on top of the other. The share of a "
             "cause is its part of the logarithm.",
         ),
         ("Regenerate", f"`{command}` writes this page from `{FILE}`; `{COMMAND}` measures the pairs."),

@@ -1,4 +1,5 @@
-"""This machine with faults of known size: operators of PyTorch start late, and frames go to the host over a slow bus.
+"""This machine with faults of known size: operators of PyTorch start late, frames go to the host over a slow bus, and
+the first call of all takes long.
 
 What it is told stands in environment variables, so that every process that opens the device has the same faults: the
 one that probes its ceilings too. Processes of one pair of rows measure in turns (see :mod:`planted_turns`).
@@ -23,7 +24,7 @@ from nervbench.runtime.base import Frames
 from nervbench.runtime.torch_session import TorchSession
 from nervbench.sweep import take
 
-DELAY, BUS = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S"
+DELAY, BUS, SEARCH = "PLANTED_DELAY_S", "PLANTED_BUS_BYTES_PER_S", "PLANTED_SEARCH_S"
 PROBED_BYTES = 1 << 20
 WATCHED_S = 10.0
 """How often a process is looked at that measures in turns: dozens of watchers would be seen beside it."""
@@ -83,6 +84,7 @@ class Planted(CpuDevice):
         self.turns = turns()
         if self.turns:
             setattr(take, "Sampling", functools.partial(Sampling, period_s=WATCHED_S))  # noqa: B010
+        self._search_s = float(os.environ.get(SEARCH, "0"))
         self._yardsticks, self._in_a_call, self._counting = 0, False, False
 
     def start(self) -> None:
@@ -93,6 +95,9 @@ class Planted(CpuDevice):
     def synchronize(self) -> None:
         super().synchronize()
         self._in_a_call = True
+        if self._yardsticks:  # not a call that verifies, but the first of the samples or of the warm-up
+            wait_until(time.perf_counter() + self._search_s)
+            self._search_s = 0.0
 
     def now(self) -> float:
         """Not counting what others were let go on for; a protocol times by this, and is not held up within a call."""
