@@ -3,10 +3,10 @@
 One machine is made into several: with one thread, with an older instruction set for its library, with operators that
 start late, with a slow bus to the host, with a neighbour on its processors; and a case is measured in another
 precision (where the CPU has int8), by another runtime or by another protocol, which counts a first call that takes
-long. Each change alone and two at a time, over
-several models. Two rows are measured and explained, A without and B with the changes. What each change does by itself
-is measured by other rows, in other processes: that is the truth; of two, what each does by itself and on top of the
-other, the mean, as the split is to be. Where nothing is planted, no cause is to be claimed.
+long. Each change alone and two at a time, over several models. Two rows are measured and explained, A without and B
+with the changes. What each change does by itself is measured by other rows, in other processes: that is the truth; of
+two, what each does by itself and on top of the other, the mean, as the split is to be. Where nothing is planted, no
+cause is to be claimed.
 
 All pairs of one model on one machine are measured at the same time, by processes that take short turns: a virtual
 machine may be half as fast again in one second as in the next, without anything that tells. What others had of the
