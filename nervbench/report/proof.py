@@ -143,8 +143,7 @@ def page(lines: Sequence[Line], command: str) -> str:
             "which takes long. Several times all rows of a model are measured together, by processes that take turns; "
             "a pair is explained by the time whose ratio is in the middle. What each change does by itself is measured "
             "by other processes: that is the truth, the median of the ratios. Of two, it is the mean of what each does "
-            "by itself and on top of the other. The share of a "
-            "cause is its part of the logarithm.",
+            "by itself and on top of the other. The share of a cause is its part of the logarithm.",
         ),
         ("Regenerate", f"`{command}` writes this page from `{FILE}`; `{COMMAND}` measures the pairs."),
     )
